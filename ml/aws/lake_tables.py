@@ -21,14 +21,21 @@ _ROWS_PER_GROUP = 100_000
 def check(transactions: pa.Table, labels: pa.Table) -> tuple[str, ...]:
     """Checks the tables of a source file; returns the names of the columns that are kept as text.
 
+    The order is the id, the event's time, the columns that are kept, inputs that are numbers, inputs that are text.
+
     Raises:
         DataError: a table has another schema, there is no transaction, or there are more labels than transactions.
     """
     names = transactions.column_names[2:]
-    kept = tuple(itertools.takewhile(lambda name: transactions.schema.field(name).type == pa.string(), names))
-    inputs = [(name, pa.float64()) for name in names[len(kept) :]]
-    kept_fields = [(name, pa.string()) for name in kept]
-    expected = pa.schema([("event_id", pa.string()), ("event_time", TIME), *kept_fields, *inputs])
+
+    def text(name: str) -> bool:
+        return bool(transactions.schema.field(name).type == pa.string())
+
+    kept = tuple(itertools.takewhile(text, names))
+    categories = list(itertools.takewhile(text, reversed(names[len(kept) :])))[::-1]
+    numbers = names[len(kept) : len(names) - len(categories)]
+    fields = [(name, pa.float64() if name in numbers else pa.string()) for name in names]
+    expected = pa.schema([("event_id", pa.string()), ("event_time", TIME), *fields])
     for table, schema in ((transactions, expected), (labels, deliveries.SCHEMA)):
         if not table.schema.equals(schema):
             raise DataError(f"the lake accepts only the columns {schema.names} as {schema.types} (got {table.schema})")

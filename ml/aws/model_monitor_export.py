@@ -9,7 +9,7 @@ converts only; it makes no verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,27 +40,51 @@ class Column:
     counts: Sequence[int]
 
 
-def statistics(rows: int, columns: Iterable[Column]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """A text column: the rows of each of its values."""
+
+    name: str
+    missing: int
+    counts: Mapping[str, int]
+
+    @property
+    def n(self) -> int:
+        """The rows with a value."""
+        return sum(self.counts.values())
+
+
+def statistics(rows: int, columns: Iterable[Column | Category]) -> dict[str, Any]:
     """The content of statistics.json. The sketch represents every row, spread evenly within each bin."""
     return {
         "version": 0.0,
         "dataset": {"item_count": rows},
-        "features": [
-            {
-                "name": column.name,
-                "inferred_type": "Fractional",
-                "numerical_statistics": {
-                    "common": {"num_present": column.n, "num_missing": column.missing},
-                    **_moments(column),
-                    "distribution": {"kll": _distribution(column)},
-                },
-            }
-            for column in columns
-        ],
+        "features": [_statistics(column) for column in columns],
     }
 
 
-def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: float) -> dict[str, Any]:
+def _statistics(column: Column | Category) -> dict[str, Any]:
+    common = {"num_present": column.n, "num_missing": column.missing}
+    if isinstance(column, Category):
+        buckets = [{"value": value, "count": count} for value, count in column.counts.items() if count]
+        distribution = {"categorical": {"buckets": buckets}}
+        return {
+            "name": column.name,
+            "inferred_type": "String",
+            "string_statistics": {"common": common, "distinct_count": len(buckets), "distribution": distribution},
+        }
+    return {
+        "name": column.name,
+        "inferred_type": "Fractional",
+        "numerical_statistics": {
+            "common": common,
+            **_moments(column),
+            "distribution": {"kll": _distribution(column)},
+        },
+    }
+
+
+def constraints(columns: Iterable[Column | Category], *, max_missing: float, max_distance: float) -> dict[str, Any]:
     """The content of constraints.json: the constraints on later rows, from columns of the reference.
 
     Args:
@@ -70,12 +94,7 @@ def constraints(columns: Iterable[Column], *, max_missing: float, max_distance: 
     return {
         "version": 0.0,
         "features": [
-            {
-                "name": column.name,
-                "inferred_type": "Fractional",
-                "completeness": max(0.0, _present(column) - max_missing),
-                "num_constraints": {"is_non_negative": column.low is not None and column.low >= 0},
-            }
+            {"name": column.name} | _domain(column) | {"completeness": max(0.0, _present(column) - max_missing)}
             for column in columns
         ],
         "monitoring_config": {
@@ -116,7 +135,14 @@ def _moments(column: Column) -> dict[str, float]:
     }
 
 
-def _present(column: Column) -> float:
+def _domain(column: Column | Category) -> dict[str, Any]:
+    if isinstance(column, Category):
+        return {"inferred_type": "String", "string_constraints": {"domains": list(column.counts)}}
+    positive = column.low is not None and column.low >= 0
+    return {"inferred_type": "Fractional", "num_constraints": {"is_non_negative": positive}}
+
+
+def _present(column: Column | Category) -> float:
     total = column.n + column.missing
     return column.n / total if total else 0.0
 

@@ -27,6 +27,7 @@ from ml.aws.session import client, explained
 
 if TYPE_CHECKING:
     from ml.aws.capture.reader import Batch
+    from ml.aws.capture.text_inputs import TextInputs
 
 SCHEMA = pa.schema(
     [
@@ -63,7 +64,7 @@ class ScoredRows:
     """The index of the endpoint `endpoint` in the lake `bucket`.
 
     Args:
-        inputs, iso_times: the inputs of the model, and which of them is an ISO time, as for `capture.reader.read`.
+        inputs, texts: the inputs of the model, and which of them are text, as for `capture.reader.read`.
         amount: the input with the amount; None if there is none.
         version: the version that the model's answers state.
         patterns: computes the pattern that each row of inputs follows.
@@ -75,13 +76,13 @@ class ScoredRows:
         endpoint: str,
         *,
         inputs: Sequence[str],
-        iso_times: tuple[str, str] | None,
+        texts: TextInputs,
         amount: str | None,
         version: str,
         patterns: Callable[[NDArray[np.float64]], NDArray[np.str_]],
     ) -> None:
         self.bucket, self.endpoint = bucket, endpoint
-        self._inputs, self._amount, self._iso_times = tuple(inputs), amount, iso_times
+        self._inputs, self._amount, self._texts = tuple(inputs), amount, texts
         self._version, self._patterns = version, patterns
         self._prefix = _prefix(endpoint)
         self._stored: dict[str, str] = {}
@@ -140,7 +141,7 @@ class ScoredRows:
     def _write(self, days: list[date], volumes: dict[date, dict[str, str]]) -> None:
         start, end = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1] + _DAY))
         parts = [SCHEMA.empty_table().append_column("moment", pa.array([], pa.int64()))]
-        reading = reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs, iso_times=self._iso_times)
+        reading = reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs, texts=self._texts)
         parts += [self._rows(batch) for batch in reading]
         rows = pa.concat_tables(parts).sort_by([("moment", "descending")]).combine_chunks()
         for day in days:

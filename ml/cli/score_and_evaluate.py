@@ -29,6 +29,10 @@ def score(
         rows=[
             ("rows", f"{report.rows:,}"),
             ("alerts", f"{report.alerts:,} at {report.threshold:.6g} or more"),
+            *(
+                (name, f"{rows:,} rows with a value that the model has no coefficient for")
+                for name, rows in report.other_values.items()
+            ),
             ("scores", report.out),
             ("model", f"version {report.model_version}, sha256 {report.artifact_sha256}"),
         ],

@@ -7,7 +7,7 @@ breaks it, nothing is scored: partial output could be mistaken for a complete on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,10 @@ _BOOTSTRAP_SEED = 0  # intervals of the same file and model are the same figures
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreReport:
-    """The result of `score`: `rows` were scored, and `alerts` of them reached the model's `threshold`."""
+    """The result of `score`: `rows` were scored, and `alerts` of them reached the model's `threshold`.
+
+    `other_values` counts, by category, the rows whose value has no coefficient of its own in the model.
+    """
 
     model: str
     artifact_sha256: str
@@ -44,6 +47,7 @@ class ScoreReport:
     rows: int
     alerts: int
     threshold: float
+    other_values: Mapping[str, int]
 
 
 def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> ScoreReport:
@@ -63,7 +67,7 @@ def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> Sc
     write = _writer(out, data)
     archive = load(model)
     frame = _rows(data, archive.model, label=None)
-    inputs = _inputs(frame, archive.model)
+    inputs = archive.model.matrix(frame)
     scores = archive.model.score(inputs)
     decisions = archive.model.decide(scores)
     ids = (
@@ -83,6 +87,7 @@ def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> Sc
         rows=len(frame),
         alerts=int(decisions.sum()),
         threshold=archive.model.threshold.score,
+        other_values=_other_values(archive.model, inputs),
     )
 
 
@@ -112,7 +117,7 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
         )
     frame = _rows(data, scorer, label=name)
     labels = frame[name].to_numpy().astype(np.int8)
-    scores = scorer.score(_inputs(frame, scorer))
+    scores = scorer.score(scorer.matrix(frame))
     decisions = scorer.decide(scores)
     limit = scorer.threshold
     if alert_budget is None:
@@ -182,14 +187,15 @@ def _columns(model: ModelDocument, label: str | None) -> Columns:
         amount=model.amount,
         event_id=None,
         entity=None,
-        features=tuple(name for name in model.inputs if name not in (model.clock, model.amount)),
-        categories=(),
+        features=tuple(name for name in model.inputs if name not in (model.clock, model.amount, *model.categories)),
+        categories=model.categories,
         keep=(),
     )
 
 
-def _inputs(frame: pd.DataFrame, scorer: Scorer) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return frame[list(scorer.inputs)].to_numpy(dtype=np.float64)
+def _other_values(scorer: Scorer, inputs: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, int]:
+    levels = scorer.document.levels
+    return {name: int((inputs[:, scorer.inputs.index(name)] == levels[name].other).sum()) for name in levels}
 
 
 def _label(names: Sequence[str], model: ModelDocument) -> str | None:

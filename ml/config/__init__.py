@@ -220,6 +220,7 @@ def settings_of(data: DataFile, model: ModelFile, gate: GateFile) -> training_se
             columns=data.to_columns(),
             split=training_settings.Split(**document["split"]),
             binning=training_settings.Binning(**document["binning"]),
+            categories=training_settings.Categories(**document["categories"]),
             resampling=training_settings.Resampling(**document["resampling"]),
             regression=training_settings.Regression(**document["regression"]),
             threshold=training_settings.Threshold(**document["threshold"]),

@@ -52,12 +52,8 @@ class DataFile(File):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"must name each column once (twice: {', '.join(twice)})")
-        if self.categories:
-            raise ValueError(
-                f"must have categories: [] in this version (got {', '.join(self.categories)}): text columns are no "
-                f"inputs yet; move them to keep, so that the lake stores them, or leave them out"
-            )
-        inside = [name for name in (clock, self.amount, self.entity, *self.features, *self.keep) if name is not None]
+        stored = (clock, self.amount, self.entity, *self.features, *self.categories, *self.keep)
+        inside = [name for name in stored if name is not None]
         taken = [name for name in inside if name in _LAKE_NAMES or name == EVENT_ID]
         if taken:
             whose = _LAKE_NAMES.get(taken[0], "the lake")

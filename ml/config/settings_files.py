@@ -68,6 +68,11 @@ class _Threshold(File):
         return self
 
 
+class _Categories(File):
+    min_rows: Annotated[int, Field(ge=1, le=1_000_000)]
+    max_values: Annotated[int, Field(ge=2, le=10_000)]
+
+
 class _OutOfFold(File):
     below_alerts: Annotated[int, Field(ge=0, le=10_000)]
     blocks: Annotated[int, Field(ge=2, le=50)]
@@ -86,6 +91,7 @@ class ModelFile(File):
 
     split: _Split
     binning: _Binning
+    categories: _Categories
     resampling: _Resampling
     regression: _Regression
     threshold: _Threshold

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ml.drift.window_monitor import Check, Monitor
 
 
+_UNSEEN = "(unseen values)"
+
+
 def write(monitor: Monitor, check: Check, past: Sequence[Check]) -> None:
     """Writes report, plots and Model Monitor files of a window, unless they exist for this verdict.
 
@@ -74,9 +77,14 @@ def _model_monitor(monitor: Monitor, check: Check) -> None:
         s3_objects.write(uri, drift_check_store.encoded(document), "application/json")
 
 
-def _reference(model: Model) -> list[model_monitor_export.Column]:
+_Exported = model_monitor_export.Column | model_monitor_export.Category
+
+
+def _reference(model: Model) -> list[_Exported]:
     return [
-        model_monitor_export.Column(
+        _category(column, column.summary.counts, 0, column.summary.missing)
+        if column.levels is not None
+        else model_monitor_export.Column(
             name=column.name,
             n=column.summary.n,
             missing=column.summary.missing,
@@ -91,11 +99,20 @@ def _reference(model: Model) -> list[model_monitor_export.Column]:
     ]
 
 
-def _window(model: Model, summary: detector.WindowSummary) -> list[model_monitor_export.Column]:
+def _window(model: Model, summary: detector.WindowSummary) -> list[_Exported]:
     return [_column(column, summary.columns[column.name]) for column in model.reference.columns]
 
 
-def _column(column: Column, tally: Tally) -> model_monitor_export.Column:
+def _category(column: Column, counts: Sequence[int], unseen: int, missing: int) -> model_monitor_export.Category:
+    """The rows of each value of the reference; captured rows are counted by it, so all other values are one."""
+    levels = column.levels.levels if column.levels is not None else ()
+    values = dict(zip(levels, counts, strict=True)) | ({_UNSEEN: unseen} if unseen else {})
+    return model_monitor_export.Category(name=column.name, missing=missing, counts=values)
+
+
+def _column(column: Column, tally: Tally) -> _Exported:
+    if column.levels is not None:
+        return _category(column, tally.bins, tally.unseen, tally.missing)
     mean, std = column.binner.moments(tally.n, tally.total, tally.squares)
     return model_monitor_export.Column(
         name=column.name,
@@ -173,7 +190,8 @@ def points(
     if verdict.scores is not None:
         columns.append(("score", verdict.scores))
     for name, feature in columns:
-        yield Point(name="KolmogorovSmirnov", value=feature.ks, dimensions={"Feature": name})
+        own = ("KolmogorovSmirnov", feature.ks) if feature.unseen is None else ("UnseenValues", feature.unseen)
+        yield Point(name=own[0], value=own[1], dimensions={"Feature": name})
         yield Point(name="PopulationStabilityIndex", value=feature.psi, dimensions={"Feature": name})
     metric_names = {
         "recall": "Recall",

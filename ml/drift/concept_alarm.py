@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ml import clock
 from ml.aws import s3_objects
+from ml.aws.capture.text_inputs import TextInputs
 from ml.aws.drift_check_store import COUNTS_SCHEMA, encoded
 from ml.aws.labels import scored_row_labels
 from ml.aws.labels.store import deliveries
@@ -116,7 +117,7 @@ def scored_rows(monitor: Monitor, model: Model) -> ScoredRows:
         monitor.bucket,
         monitor.endpoint,
         inputs=model.reference.names,
-        iso_times=model.scorer.document.iso_times,
+        texts=TextInputs(iso_times=model.scorer.document.iso_times, levels=model.scorer.document.levels),
         amount=model.amount,
         version=model.version,
         patterns=lambda inputs: explanation.patterns(model.scorer.log_odds(inputs)),

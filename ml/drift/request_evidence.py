@@ -198,7 +198,7 @@ def finding_values(finding: detector.Finding) -> dict[str, Any]:
 
 def feature_values(feature: detector.FeatureDrift) -> dict[str, Any]:
     """The drift statistics of an input as plain values, for YAML."""
-    names = ("ks", "psi", "js", "mean_shift")
+    names = ("ks", "psi", "js", "mean_shift") if feature.unseen is None else ("psi", "js", "chi_square", "unseen")
     return {"name": feature.name} | {name: rounded(getattr(feature, name)) for name in names}
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml.aws.capture import reader
+from ml.aws.capture.text_inputs import TextInputs
 from ml.aws.labels import join as labels
 from ml.drift.calendar import Window
 from ml.model.drift import detector
@@ -34,8 +35,9 @@ def read(
     Raises:
         CloudError, DataError: S3 cannot be read, or an object has another format.
     """
-    iso_times = model.scorer.document.iso_times
-    reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names, iso_times=iso_times)
+    # Levels of the reference, which lists rare values too: the model's would hide which values are unseen.
+    texts = TextInputs(iso_times=model.scorer.document.iso_times, levels=model.reference.levels)
+    reading = reader.read(bucket, endpoint, *window, inputs=model.reference.names, texts=texts)
     summary = detector.WindowSummary.empty(model.reference)
     others: dict[str, int] = {}
     with labels.join(bucket, keep=(model.amount,) if model.amount is not None else ()) as join:

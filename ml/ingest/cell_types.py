@@ -13,7 +13,7 @@ from ml.model import time_units
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
 from ml.model.training_settings import Columns
 
-NUMBER, TIME, ID, TEXT = "number", "time", "id", "text"
+NUMBER, TIME, ID, TEXT, CATEGORY = "number", "time", "id", "text", "category"
 _NUMERIC = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|BOOLEAN")
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _TEXT = frozenset({"VARCHAR", "UUID"})
@@ -45,7 +45,8 @@ def casts(names: tuple[str, ...], columns: Columns, *, labelled: bool) -> list[C
     for name in columns.inputs:
         iso = columns.time is not None and name == columns.time.column and columns.time.unit == time_units.ISO
         zone = columns.time.zone if iso and columns.time is not None else time_units.UTC_ZONE
-        wanted.append((name, name, TIME if iso else NUMBER, zone))
+        kind = CATEGORY if name in columns.categories else TIME if iso else NUMBER
+        wanted.append((name, name, kind, zone))
     if labelled:
         wanted.append((columns.label, columns.label, NUMBER, time_units.UTC_ZONE))
     wanted += [(name, name, TEXT, time_units.UTC_ZONE) for name in columns.kept]
@@ -78,6 +79,12 @@ def check_type(path: str, cast: Cast, kind: str, columns: Columns) -> None:
     elif cast.kind == ID:
         if kind not in _TEXT and not _WHOLE.fullmatch(kind):
             raise DataError(f"{what}; it must be text or whole numbers")
+    elif cast.kind == CATEGORY:
+        if kind not in _TEXT and not _WHOLE.fullmatch(kind) and kind != "BOOLEAN":
+            raise DataError(
+                f"{what}; a column of categories in data.yaml must be text, whole numbers or true and false. Name a "
+                f"column of measurements in features"
+            )
     elif "[" in kind or kind.startswith(("STRUCT", "MAP", "BLOB", "UNION")):
         raise DataError(f"{what}; it must be text or a number to be kept as text")
 
@@ -89,8 +96,9 @@ def expression(cast: Cast, column: str, kind: str) -> str:
         column: the column as SQL, quoted.
         kind: its type in DuckDB's words; VARCHAR for every column of CSV.
     """
-    if cast.kind in (ID, TEXT):
-        return f"coalesce(CAST({column} AS VARCHAR), '')"
+    if cast.kind in (ID, TEXT, CATEGORY):
+        text = f"coalesce(CAST({column} AS VARCHAR), '')"
+        return f"trim({text}, ' ')" if cast.kind == CATEGORY else text  # as category_levels.text_of
     if cast.kind == NUMBER:
         if kind == "VARCHAR":  # DuckDB takes 1_000 and nan(1) for numbers
             other = f"contains({column}, '_') OR contains({column}, '(')"

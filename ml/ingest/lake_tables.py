@@ -32,8 +32,9 @@ def tables(frame: pd.DataFrame, columns: Columns) -> tuple[pa.Table, pa.Table]:
     ids = pa.array(frame[EVENT_ID], pa.string())
     times = pa.array(data_contract.microseconds(frame[EVENT_TIME])).cast(pa.timestamp("us", "UTC"))
     kept = {name: pa.array(frame[name], pa.string()) for name in columns.kept}
-    inputs = {name: pa.array(frame[name].to_numpy(dtype=np.float64)) for name in columns.inputs}
-    transactions = pa.table({EVENT_ID: ids, EVENT_TIME: times, **kept, **inputs})
+    numbers = {name: pa.array(frame[name].to_numpy(dtype=np.float64)) for name in columns.numbers}
+    categories = {name: pa.array(frame[name], pa.string()) for name in columns.categories}
+    transactions = pa.table({EVENT_ID: ids, EVENT_TIME: times, **kept, **numbers, **categories})
     if columns.label not in frame:
         return transactions, _LABELS.empty_table()
     labels = pa.array(frame[columns.label].to_numpy().astype(np.int8))

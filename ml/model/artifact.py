@@ -41,6 +41,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         PROGRAM: "ml/steps/inference.py",
         "code/ml/__init__.py": "ml/__init__.py",
         "code/ml/model/__init__.py": "ml/model/__init__.py",
+        "code/ml/model/category_levels.py": "ml/model/category_levels.py",
         "code/ml/model/document_fields.py": "ml/model/document_fields.py",
         "code/ml/model/model_document.py": "ml/model/model_document.py",
         "code/ml/model/part_scorer.py": "ml/model/part_scorer.py",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model import time_units
+from ml.model import category_levels, time_units
 from ml.model.training_settings import Columns
 
 EVENT_ID = "event_id"
@@ -69,13 +69,18 @@ def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = T
 def faults(frame: pd.DataFrame, columns: Columns) -> list[Fault]:
     """All faults of a frame with a valid layout, by column in the frame's order.
 
-    `frame`: the model's inputs and the label as float64 (NaN if not a number); optionally `event_id` as text ('' if
-    missing) and `event_time` as datetime64[us, UTC] (NaT if missing). Other columns have no faults.
+    `frame`: the inputs that are numbers and the label as float64 (NaN if not a number), categories as text; optionally
+    `event_id` as text ('' if missing) and `event_time` as datetime64[us, UTC] (NaT if missing). Other columns have no
+    faults.
     """
     found: list[Fault] = []
     clock = columns.clock
     for name in frame.columns:
-        if name in columns.inputs or name == columns.label:
+        if name in columns.categories:
+            long = (frame[name].str.len() > category_levels.MAX_LENGTH).to_numpy(dtype=bool)
+            rule = f"must have at most {category_levels.MAX_LENGTH} characters, as a category"
+            found += _fault("category too long", name, rule, long)
+        elif name in columns.numbers or name == columns.label:
             values = frame[name].to_numpy(dtype=np.float64)
             finite = np.isfinite(values)
             found += _fault("not finite", name, "must be a finite number", ~finite)

@@ -45,11 +45,16 @@ class MeanLossRegression(LogisticRegression):  # type: ignore[misc] # scikit-lea
 
 
 def build(training: Training) -> Pipeline:
-    """The unfitted pipeline; it takes a frame of `training.columns.inputs`."""
+    """The unfitted pipeline; it takes a frame of `training.columns.inputs`, categories as text.
+
+    A level's column is 0 or 1 and is penalised like any other, so a level that few rows have stays near 0, the mean of
+    all levels. So does the level of all rare and unseen values, which has a coefficient only if fitted rows had such.
+    """
     codes = features.code_count(training.columns, training.binning)
     values = len(training.columns.features) + (training.columns.amount is not None)
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    steps: list[tuple[str, Any]] = [("features", features.build(training.columns, training.binning))]
+    transform = features.build(training.columns, training.binning, training.categories.min_rows)
+    steps: list[tuple[str, Any]] = [("features", transform)]
     if training.resampling.minority_ratio > 0:
         smote = OneParentSMOTE(
             ratio=training.resampling.minority_ratio,
@@ -61,7 +66,7 @@ def build(training: Training) -> Pipeline:
     if codes:
         blocks = [
             ("values", "passthrough", list(range(values))),
-            ("bins", encoder, list(range(values, values + codes))),
+            ("codes", encoder, list(range(values, values + codes))),
         ]
         steps.append(("one_hot", ColumnTransformer(blocks)))
     regression = MeanLossRegression(
@@ -85,9 +90,11 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
     labels = np.asarray(y, dtype=np.int8)
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
-    pipeline, columns = build(training), list(training.columns.inputs)
+    pipeline, numbers = build(training), list(training.columns.numbers)
     # A fixed memory layout: the order of summation decides the last bit of a column's mean.
-    rows = pd.DataFrame(np.ascontiguousarray(X[columns].to_numpy(dtype=np.float64)), columns=columns)
+    rows = pd.DataFrame(np.ascontiguousarray(X[numbers].to_numpy(dtype=np.float64)), columns=numbers)
+    for name in training.columns.categories:
+        rows[name] = X[name].to_numpy(dtype=object)
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
@@ -115,6 +122,7 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
         scalers.append(blocks["amount"][-1])
     means = np.concatenate([scaler.mean_ for scaler in scalers])
     scales = np.concatenate([scaler.scale_ for scaler in scalers])
+    tables = _tables(pipeline, training, coefficients[len(terms) :])
     part = {
         "pattern": model_document.KNOWN,
         "features": [
@@ -130,11 +138,11 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
                 terms, means.tolist(), scales.tolist(), coefficients[: len(terms)].tolist(), strict=True
             )
         ],
-        "bins": _bins(pipeline, training, coefficients[len(terms) :]),
+        "bins": _bins(pipeline, training, tables),
         "intercept": float(pipeline["regression"].intercept_[0]),
         "recalibration": None,
     }
-    return {
+    document: dict[str, Any] = {
         "schema": model_document.SCHEMA,
         "inputs": list(columns.inputs),
         "time": None if columns.time is None else dataclasses.asdict(columns.time),
@@ -148,20 +156,50 @@ def export(pipeline: Pipeline, training: Training, threshold_score: float, histo
         },
         "provenance": None,
     }
+    if columns.categories:
+        part["levels"] = _levels(pipeline, training, tables)
+        document |= {"schema": model_document.SCHEMA_WITH_CATEGORIES, "categories": list(columns.categories)}
+    return document
 
 
-def _bins(pipeline: Pipeline, training: Training, coefficients: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """The coefficients of the one-hot columns, one table per block; a bin without training rows has coefficient 0."""
+def _tables(
+    pipeline: Pipeline, training: Training, coefficients: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """The coefficients of the one-hot columns by block; a bin or level without fitted rows has coefficient 0."""
     if not features.code_count(training.columns, training.binning):
-        return []
+        return {}
     blocks = pipeline["features"].named_transformers_
-    kinds = [("amount_bin", training.columns.amount, "value"), ("hour_bin", training.columns.clock, "hour_of_day")]
-    present = [(blocks[block], name, kind) for block, name, kind in kinds if block in blocks]
-    tables, start = [], 0
-    categories = pipeline["one_hot"].named_transformers_["bins"].categories_
-    for (binner, name, kind), codes in zip(present, categories, strict=True):
-        table = np.zeros(len(binner.edges_) + 1)
-        table[codes.astype(int)] = coefficients[start : start + len(codes)]
-        tables.append({"input": name, "kind": kind, "edges": binner.edges_.tolist(), "coefficients": table.tolist()})
+    sizes = {name: len(blocks[name].edges_) + 1 for name in ("amount_bin", "hour_bin") if name in blocks}
+    levels = map(features.level_block, training.columns.categories)
+    sizes |= {name: len(blocks[name].levels_) + 1 for name in levels}
+    tables, start = {}, 0
+    present = pipeline["one_hot"].named_transformers_["codes"].categories_
+    for (block, size), codes in zip(sizes.items(), present, strict=True):
+        tables[block] = np.zeros(size)
+        tables[block][codes.astype(int)] = coefficients[start : start + len(codes)]
         start += len(codes)
     return tables
+
+
+def _bins(pipeline: Pipeline, training: Training, tables: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+    blocks = pipeline["features"].named_transformers_
+    kinds = [("amount_bin", training.columns.amount, "value"), ("hour_bin", training.columns.clock, "hour_of_day")]
+    return [
+        {
+            "input": name,
+            "kind": kind,
+            "edges": blocks[block].edges_.tolist(),
+            "coefficients": tables[block].tolist(),
+        }
+        for block, name, kind in kinds
+        if block in tables
+    ]
+
+
+def _levels(pipeline: Pipeline, training: Training, tables: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+    blocks, made = pipeline["features"].named_transformers_, []
+    for name in training.columns.categories:
+        *coefficients, other = tables[features.level_block(name)].tolist()
+        levels = list(blocks[features.level_block(name)].levels_)
+        made.append({"input": name, "levels": levels, "coefficients": coefficients, "other": other})
+    return made

@@ -1,4 +1,4 @@
-"""Explains a score: what each input and each bin adds to the log-odds of each part, and which pattern an alert follows.
+"""Explains a score: what each input, bin and level adds to the log-odds of a part, and which pattern it follows.
 
 The contributions are the terms of the regression itself, so they are exact: with a part's intercept they add up to its
 log-odds. A linear term counts from its mean in training. Never estimates a contribution, and never fits.
@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model.model_document import IDENTITY, KNOWN, NEW, Bins, Feature, Part
+from ml.model import category_levels
+from ml.model.model_document import IDENTITY, KNOWN, NEW, Bins, Feature, LevelTable, Part
 from ml.model.scorer import Scorer
 
+OTHER = "(other values)"
+"""The level of values that share a coefficient: rare in training, or not seen there."""
 _SECONDS_PER_HOUR, _HOURS = 3600.0, 24
 
 
@@ -25,12 +28,16 @@ class Contribution:
 
     `interval` is None for a linear term, else the bin that the value lies in, from the first number (included) to the
     second (not), in units of the input, or in hours for the hour of the day.
+
+    The value of a category is its text; `level` is that text if the part has a coefficient for it, and OTHER if the
+    coefficient is that of all other values. It is None for a number.
     """
 
     input: str
-    value: float
+    value: float | str
     interval: tuple[float, float] | None
     log_odds: float
+    level: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +61,29 @@ class Explanation:
     parts: tuple[PartExplanation, ...]
 
 
-def explain(scorer: Scorer, row: Sequence[float]) -> Explanation:
-    """Explains the score of `row`, one finite number per name in `scorer.inputs`.
+def explain(scorer: Scorer, row: Sequence[float | str]) -> Explanation:
+    """Explains the score of `row`: one finite number per name in `scorer.inputs`, and a category's text.
 
     Raises:
-        ValueError: the row has another number of values.
+        ValueError: the row has another number of values, or text where the model takes a number.
     """
-    score = scorer.score_row(row)
-    values = dict(zip(scorer.inputs, map(float, row), strict=True))
-    log_odds = scorer.log_odds([list(values.values())])
+    if len(row) != len(scorer.inputs):
+        raise ValueError(f"a row must have {len(scorer.inputs)} values (got {len(row)})")
+    values, texts = {}, {}
+    for name, value in zip(scorer.inputs, row, strict=True):
+        levels = scorer.document.levels.get(name)
+        if levels is None:
+            values[name] = float(value)
+            continue
+        text = category_levels.text_of(value)
+        if text is None:
+            raise ValueError(f"{name} must be {category_levels.EXPECTED} (got {value!r})")
+        texts[name], values[name] = text, levels.place(text)
+    numbers = list(values.values())
+    score, log_odds = scorer.score_row(numbers), scorer.log_odds([numbers])
     parts = [
-        _explain_part(part, values, own) for part, own in zip(scorer.document.parts, log_odds[0].tolist(), strict=True)
+        _explain_part(part, values, texts, own)
+        for part, own in zip(scorer.document.parts, log_odds[0].tolist(), strict=True)
     ]
     return Explanation(
         score=score,
@@ -85,10 +104,11 @@ def patterns(log_odds: ArrayLike) -> NDArray[np.str_]:
     return np.where(follows_new, NEW, KNOWN)
 
 
-def _explain_part(part: Part, values: dict[str, float], log_odds: float) -> PartExplanation:
+def _explain_part(part: Part, values: dict[str, float], texts: dict[str, str], log_odds: float) -> PartExplanation:
     line = part.recalibration or IDENTITY
     terms = [_of_feature(term, values[term.name], line.slope) for term in part.features]
     terms += [_of_bins(table, values[table.input], line.slope) for table in part.bins]
+    terms += [_of_levels(known, texts[known.input], line.slope) for known in part.levels]
     return PartExplanation(
         pattern=part.pattern,
         intercept=line.slope * part.intercept + line.intercept,
@@ -105,6 +125,16 @@ def _of_feature(term: Feature, value: float, slope: float) -> Contribution:
         counted = math.log1p(max(counted, 0.0))
     contribution = slope * term.coefficient * (counted - term.mean) / term.scale
     return Contribution(input=term.name, value=value, interval=None, log_odds=contribution)
+
+
+def _of_levels(table: LevelTable, text: str, slope: float) -> Contribution:
+    return Contribution(
+        input=table.input,
+        value=text,
+        interval=None,
+        log_odds=slope * table.coefficient(text),
+        level=text if text in table.levels else OTHER,
+    )
 
 
 def _of_bins(table: Bins, value: float, slope: float) -> Contribution:

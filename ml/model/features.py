@@ -1,12 +1,13 @@
-"""Transforms transactions into the regression's inputs: scaled values, then codes of amount and hour bins.
+"""Transforms transactions into the regression's inputs: scaled values, then codes of bins and of category levels.
 
-Bins are codes, not one-hot columns, because resampling comes in between: a code can be copied from one row, but the
-average of two one-hot rows is not a bin. Never uses labels.
+Bins and levels are codes, not one-hot columns, because resampling comes in between: a code can be copied from one row,
+but the average of two one-hot rows is not a bin. The regression sees a column for each code, never the codes. Which
+values of a category are levels depends on how often they occur, never on labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from ml.model import time_units
 from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
+from ml.model.category_levels import Levels
 from ml.model.training_settings import Binning, Columns
 
 
@@ -77,9 +79,47 @@ class HourBins(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-
         return np.searchsorted(self.edges_, hours, side="right").astype(np.float64)[:, None]
 
 
+def frequent_levels(values: ArrayLike, min_rows: int) -> tuple[str, ...]:
+    """The texts that occur at least `min_rows` times among `values`, sorted: the same rows give the same levels."""
+    counts = pd.Series(np.asarray(values, dtype=object)).value_counts()
+    return tuple(sorted(counts.index[counts >= min_rows]))
+
+
+class CategoryLevels(BaseEstimator, TransformerMixin):  # type: ignore[misc] # scikit-learn ships no types
+    """Encodes the texts of one column as codes of levels; a value below `min_rows` fitted rows has the last code."""
+
+    def __init__(self, min_rows: int) -> None:
+        self.min_rows = min_rows
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> CategoryLevels:  # noqa: ARG002 - scikit-learn's signature
+        """Learns `levels_` from one column of texts."""
+        self.levels_ = frequent_levels(X.iloc[:, 0], self.min_rows)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
+        """One column of codes."""
+        return np.array(Levels(self.levels_).places(X.iloc[:, 0].tolist()))[:, None]
+
+
+def matrix(columns: Columns, rows: pd.DataFrame, levels: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:
+    """The inputs of `rows` as numbers; a category as the place of its level among `levels`."""
+    if not columns.categories:
+        return rows[list(columns.inputs)].to_numpy(dtype=np.float64)
+    made = np.empty((len(rows), len(columns.inputs)))
+    made[:, : len(columns.numbers)] = rows[list(columns.numbers)].to_numpy(dtype=np.float64)
+    for at, name in enumerate(columns.categories, start=len(columns.numbers)):
+        made[:, at] = Levels(levels[name]).places(rows[name].tolist())
+    return made
+
+
+def level_block(name: str) -> str:
+    """The name of the block of the category `name` in `build`."""
+    return f"level:{name}"
+
+
 def code_count(columns: Columns, binning: Binning) -> int:
-    """The number of bin-code columns, which are the last columns of `build`'s output."""
-    return has_amount_bins(columns, binning) + has_hour_bins(columns, binning)
+    """The number of code columns, which are the last columns of `build`'s output."""
+    return has_amount_bins(columns, binning) + has_hour_bins(columns, binning) + len(columns.categories)
 
 
 def has_amount_bins(columns: Columns, binning: Binning) -> bool:
@@ -92,8 +132,8 @@ def has_hour_bins(columns: Columns, binning: Binning) -> bool:
     return columns.time is not None and binning.hour_bins > 1
 
 
-def build(columns: Columns, binning: Binning) -> ColumnTransformer:
-    """The transformer from a frame of `columns.inputs` to scaled features, scaled log-amount, then bin codes.
+def build(columns: Columns, binning: Binning, min_level_rows: int) -> ColumnTransformer:
+    """The transformer from a frame of `columns.inputs` to scaled features, scaled log-amount, then codes.
 
     Without an amount or a time column, what depends on it is left out.
     """
@@ -105,4 +145,5 @@ def build(columns: Columns, binning: Binning) -> ColumnTransformer:
     if columns.time is not None and has_hour_bins(columns, binning):
         per_second = time_units.per_second(columns.time.unit)
         blocks.append(("hour_bin", HourBins(binning.hour_bins, per_second), [columns.time.column]))
+    blocks += [(level_block(name), CategoryLevels(min_level_rows), [name]) for name in columns.categories]
     return ColumnTransformer(blocks)

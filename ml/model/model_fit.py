@@ -90,7 +90,7 @@ def _scored(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log-odds and scores of the exported model, which serves, not of the pipeline."""
     scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
-    values = rows[list(scorer.inputs)].to_numpy()
+    values = scorer.matrix(rows)
     return scorer.log_odds(values)[:, 0], scorer.score(values)
 
 

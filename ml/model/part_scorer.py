@@ -2,7 +2,8 @@
 
 Part of the archive's code/. Uses numpy and the part's numbers only. The part is folded on loading: with
 w = slope * coefficient / scale, the sum over slope * coefficient * (x - mean) / scale is x @ w plus a constant. A row
-costs one dot product and one look-up per bin table. Every sum is taken in the order that scorer.py explains.
+costs one dot product and one look-up per table of bins or levels. Every sum is taken in the order that scorer.py
+explains.
 """
 
 from __future__ import annotations
@@ -60,9 +61,14 @@ class PartScorer:
             else:  # there are 24 hours, so the table by bin becomes a table by hour
                 hours = values[np.searchsorted(edges, np.arange(24.0), side="right")]
                 self._hours.append((index[table.input], hours))
+        self._levels: list[tuple[int, NDArray[np.float64]]] = []
+        for known in part.levels:
+            by_place = [known.coefficient(level) for level in model.levels[known.input].levels]
+            self._levels.append((index[known.input], slope * np.array([*by_place, known.other])))
         self._per_hour = 3600.0 * time_units.per_second(model.time.unit if model.time is not None else None)
         self._row_values = [(at, edges.tolist(), values.tolist()) for at, edges, values in self._values]
         self._row_hours = [(at, values.tolist()) for at, values in self._hours]
+        self._row_levels = [(at, values.tolist()) for at, values in self._levels]
 
     def log_odds_row(self, row: Sequence[float]) -> float:
         """The log-odds of one row of Python floats; the same bits as in a block."""
@@ -79,6 +85,8 @@ class PartScorer:
             total += values[bisect_right(edges, row[at])]
         for at, values in self._row_hours:
             total += values[int(math.floor(row[at] / self._per_hour) % 24)]
+        for at, values in self._row_levels:
+            total += values[int(row[at])]
         return total if math.isfinite(total) else self._rescaled_sum(row)
 
     def log_odds_block(self, out: NDArray[np.float64], columns: NDArray[np.float64]) -> None:
@@ -98,6 +106,8 @@ class PartScorer:
             out += values[np.searchsorted(edges, columns[at], side="right")]
         for at, values in self._hours:
             out += values[_hour_of_day(columns[at], self._per_hour)]
+        for at, values in self._levels:
+            out += values[columns[at].astype(np.intp)]
         finite = np.isfinite(out)
         if not finite.all():
             for row in np.flatnonzero(~finite):

@@ -6,7 +6,8 @@ else.
 Requests: text/csv (one row per line; a header line is detected, or declared by RFC 4180's header= parameter),
 application/json ({"instances": [...]}, a list of rows or one row; a row is an object or an array in order) and
 application/jsonlines (one row per line). Named columns may be in any order. `event_id` may be one of them; it is echoed
-and never scored. Values are numbers, but for a time whose unit is `iso`: that is text, and becomes seconds since 1970.
+and never scored. Values are numbers, with two exceptions: a time whose unit is `iso` is text, and becomes seconds since
+1970; a category is text, and becomes the place of its level (category_levels.py).
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ml.model import scoring_responses, time_units
+from ml.model import category_levels, scoring_responses, time_units
+from ml.model.category_levels import Levels
+from ml.model.model_document import ModelDocument
 from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
@@ -32,7 +35,7 @@ _FINITE = "a finite number"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of a request in the model's order of inputs, and their event ids if it had any."""
+    """The rows of a request in the model's order of inputs, as numbers, and their event ids if it had any."""
 
     rows: list[list[float]]
     event_ids: list[str | None] | None
@@ -41,16 +44,30 @@ class Batch:
 class RequestParser:
     """Parses requests for a model with the columns `inputs`; the column `amount`, if any, must not be negative.
 
-    `iso_times` is the name of the column whose values are ISO times, and the zone of those without an offset.
+    `iso_times` is the name of the column whose values are ISO times, and the zone of those without an offset. `levels`
+    has the levels of each column that is text.
     """
 
-    def __init__(self, inputs: Sequence[str], amount: str | None, iso_times: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        amount: str | None,
+        iso_times: tuple[str, str] | None = None,
+        levels: Mapping[str, Levels] | None = None,
+    ) -> None:
         self.inputs = tuple(inputs)
         self.amount = amount
         self._amount_at = None if amount is None else self.inputs.index(amount)
         self._time_at = None if iso_times is None else self.inputs.index(iso_times[0])
         self._times = None if iso_times is None else time_units.IsoTimes(iso_times[1])
+        self._levels = [(self.inputs.index(name), known) for name, known in (levels or {}).items()]
+        self._all_numbers = self._times is None and not self._levels
         self._known = frozenset(self.inputs)
+
+    @classmethod
+    def of(cls, document: ModelDocument) -> RequestParser:
+        """The parser of requests for a model."""
+        return cls(document.inputs, document.amount, document.iso_times, document.levels)
 
     def parse(self, body: bytes | str, content_type: str | None) -> Batch:
         """Parses the rows in `body`.
@@ -105,7 +122,7 @@ class RequestParser:
 
     def _numbers(self, values: list[Any], number: int) -> list[float]:
         """JSON values as finite floats; true, null and "1" are not numbers."""
-        values = self._with_seconds(values, number)
+        values = self._as_numbers(values, number)
         if not set(map(type, values)) <= {float, int}:
             at = next(index for index, value in enumerate(values) if type(value) not in (float, int))
             bad(number, self.inputs[at], values[at], _FINITE)
@@ -115,16 +132,24 @@ class RequestParser:
             row = [float(value) if abs(value) < 10**308 else math.inf for value in values]
         return self._finite(row, values, number)
 
-    def _with_seconds(self, values: list[Any], number: int) -> list[Any]:
-        """The values with the ISO time, if the model has one, as seconds since 1970."""
-        if self._times is None or self._time_at is None:
+    def _as_numbers(self, values: list[Any], number: int) -> list[Any]:
+        """The values with the ISO time as seconds since 1970, and each category as the place of its level."""
+        if self._all_numbers:
             return values
-        text = values[self._time_at]
-        seconds = self._times.seconds(text) if type(text) is str else None
-        if seconds is None:
-            expected = f"an ISO 8601 time, as {time_units.ISO_EXAMPLE}"
-            bad(number, self.inputs[self._time_at], text, expected)
-        return [*values[: self._time_at], seconds, *values[self._time_at + 1 :]]
+        values = values.copy()
+        if self._times is not None and self._time_at is not None:
+            given = values[self._time_at]
+            seconds = self._times.seconds(given) if type(given) is str else None
+            if seconds is None:
+                expected = f"an ISO 8601 time, as {time_units.ISO_EXAMPLE}"
+                bad(number, self.inputs[self._time_at], given, expected)
+            values[self._time_at] = seconds
+        for at, levels in self._levels:
+            text = category_levels.text_of(values[at])
+            if text is None:
+                bad(number, self.inputs[at], values[at], category_levels.EXPECTED)
+            values[at] = levels.place(text)
+        return values
 
     def _parse_csv(self, text: str, header: str | None) -> tuple[list[list[float]], list[str | None]]:
         plain = text.isascii() and "_" not in text  # then float() accepts only numbers, nan and inf
@@ -177,7 +202,7 @@ class RequestParser:
         return [at[name] for name in self.inputs], None if len(wanted) == len(names) else at[EVENT_ID]
 
     def _parse_fields(self, fields: list[str], number: int, plain: bool) -> list[float]:
-        values = self._with_seconds(fields, number)
+        values = self._as_numbers(fields, number)
         try:
             row = list(map(float, values))
         except ValueError:

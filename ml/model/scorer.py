@@ -57,18 +57,33 @@ class Scorer:
         """The model's version: the first 12 hexadecimal digits of the digest of its canonical document."""
         return self.document.version
 
+    def matrix(self, rows: Any) -> NDArray[Any]:
+        """The rows as `score` takes them.
+
+        Args:
+            rows: a data frame with the columns `inputs`, categories as text (category_levels.text_of).
+        """
+        if not self.document.categories:
+            numbers: NDArray[Any] = rows[list(self.inputs)].to_numpy()
+            return numbers
+        made = np.empty((len(rows), self._width), order="F")
+        for at, name in enumerate(self.inputs):
+            levels = self.document.levels.get(name)
+            made[:, at] = rows[name].to_numpy() if levels is None else levels.places(rows[name].tolist())
+        return made
+
     def score(self, X: ArrayLike) -> NDArray[np.float64]:
         """The probability of fraud of each row.
 
         Args:
             X: finite numbers, one row per transaction and one column per name in `inputs`. An amount below zero
-                counts as zero in its logarithm.
+                counts as zero in its logarithm. A category is the place of its level in `document.levels`.
 
         Returns:
             float64, one per row, from 0 to 1; never NaN for finite rows, however large.
 
         Raises:
-            ValueError: X has another shape, or is not numeric.
+            ValueError: X has another shape, is not numeric, or has a number that is no place of a level.
         """
         rows = self._checked(X)
         scores = np.empty(len(rows))
@@ -132,6 +147,14 @@ class Scorer:
             rows = rows.astype(np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.inputs):
             raise ValueError(f"X must have the shape (rows, {len(self.inputs)}) (got {rows.shape})")
+        for name, levels in self.document.levels.items():
+            places = rows[:, self.inputs.index(name)]
+            wrong = ~((places >= 0) & (places <= levels.other) & (places == np.floor(places)))
+            if wrong.any():
+                raise ValueError(
+                    f"{name} must be the place of a level, a whole number from 0 to {levels.other:g} (got "
+                    f"{places[wrong][0]!r}); `matrix` makes places from text"
+                )
         return rows
 
 

@@ -1,4 +1,4 @@
-"""SMOTE for scaled values and bin codes: interpolates values, copies codes from one parent.
+"""SMOTE for scaled values and codes of bins and levels: interpolates values, copies codes from one parent.
 
 For an imbalanced-learn Pipeline, which calls `fit_resample` when fitting and skips it when scoring. Validation and test
 rows are never resampled.

@@ -30,8 +30,8 @@ class Columns:
     """The names of a transaction's columns.
 
     `time` and `amount` are None if the data has none. `event_id` and `entity` are text; without `event_id`, ids are
-    made from the content. `categories` are inputs that are text. `keep` are further columns that the lake keeps as
-    text and training ignores.
+    made from the content. `categories` are inputs that are text, the last columns of a request. `keep` are further
+    columns that the lake keeps as text and training ignores.
     """
 
     label: str
@@ -50,7 +50,12 @@ class Columns:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns of a request, in order: the time (only the time of day is used), the features, the amount."""
+        """The columns of a request, in order: the time (only the time of day is used), features, amount, categories."""
+        return (*self.numbers, *self.categories)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The inputs that are numbers, in the order of `inputs`."""
         return (
             *((self.time.column,) if self.time is not None else ()),
             *self.features,
@@ -98,6 +103,18 @@ class Binning:
     amount_bins: int
     amount_tail: tuple[float, ...]
     hour_bins: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Categories:
+    """Which values of a text column get a coefficient of their own.
+
+    `min_rows` is the number of fitted rows that a value must have; all rarer ones share a coefficient. A column with
+    more than `max_values` different values among the training rows is refused.
+    """
+
+    min_rows: int
+    max_values: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +205,7 @@ class Training:
     columns: Columns
     split: Split
     binning: Binning
+    categories: Categories
     resampling: Resampling
     regression: Regression
     threshold: Threshold
@@ -228,6 +246,7 @@ class Settings:
                 ),
                 split=Split(**training["split"]),
                 binning=Binning(**(binning | {"amount_tail": tuple(binning["amount_tail"])})),
+                categories=Categories(**training["categories"]),
                 resampling=Resampling(**training["resampling"]),
                 regression=Regression(**training["regression"]),
                 threshold=Threshold(**training["threshold"]),

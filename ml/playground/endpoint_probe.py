@@ -32,13 +32,13 @@ def check_scores(endpoint: str, model: Path, rows: list[dict[str, Any]], *, vers
     Raises:
         DeploymentFailed: a score differs from the artifact's, or comes from another version.
     """
-    import numpy as np
+    import pandas as pd
 
     from ml.aws.session import client
     from ml.model import artifact
 
     scorer = artifact.read(model.read_bytes()).model
-    expected = scorer.score(np.array([[row[name] for name in scorer.inputs] for row in rows]))
+    expected = scorer.score(scorer.matrix(pd.DataFrame(rows)))
     runtime, sent = client("sagemaker-runtime"), set()
     for row, wanted in zip(rows, expected, strict=True):
         identifier = f"demo-{row['event_id']}"

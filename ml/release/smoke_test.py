@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 INFERENCE_ID = "smoke-"
+_UNSEEN = "(fraudops smoke test)"
 _DEVIATIONS = (-3.0, -1.0, 0.0, 1.0, 3.0)
 
 
@@ -34,7 +35,9 @@ class Smoke:
 
 
 def transactions(model: Scorer) -> NDArray[np.float64]:
-    """Rows of `model.inputs` that reach every term of the model: typical ones, each input off its mean, each bin."""
+    """Rows of `model.inputs` that reach every term of the model: typical ones, each input off its mean, each bin, and
+    each level of a category, as its place.
+    """
     import numpy as np
 
     inputs, document = model.inputs, model.document
@@ -64,6 +67,10 @@ def transactions(model: Scorer) -> NDArray[np.float64]:
                 rows.append(typical.copy())
                 scale = _time_scale(model) * 3600.0 if table.kind == "hour_of_day" else 1.0
                 rows[-1][inputs.index(table.input)] = max(value, 0.0) * scale
+    for name, levels in document.levels.items():
+        for place in range(len(levels.levels) + 1):
+            rows.append(typical.copy())
+            rows[-1][inputs.index(name)] = place
     return np.array(rows)
 
 
@@ -72,7 +79,10 @@ def _time_scale(model: Scorer) -> int:
 
 
 def _as_sent(model: Scorer, rows: NDArray[np.float64]) -> list[list[Any]]:
-    """The rows as a request has them. ISO times are text there, and `rows` gets the seconds that are read from it."""
+    """The rows as a request has them. ISO times are text there, and `rows` gets the seconds that are read from it.
+
+    Categories are text too: a value that is no level is one that no training row can have had.
+    """
     sent: list[list[Any]] = rows.tolist()
     if model.document.iso_times is not None:
         name, zone = model.document.iso_times
@@ -80,6 +90,11 @@ def _as_sent(model: Scorer, rows: NDArray[np.float64]) -> list[list[Any]]:
         for row, values in zip(sent, rows, strict=True):
             row[at] = time_units.iso_text(row[at])
             values[at] = times.seconds(row[at])
+    for name, levels in model.document.levels.items():
+        at = model.inputs.index(name)
+        for row in sent:
+            level = levels.level(row[at])
+            row[at] = _UNSEEN if level is None else level
     return sent
 
 

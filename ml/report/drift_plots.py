@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ml.model import category_levels
 from ml.model.drift.detector import DriftVerdict, FeatureDrift, Reference, Rules, WindowSummary
 from ml.model.drift.histogram import Column, Tally
 from ml.model.metrics import Confusion, rate
@@ -27,6 +28,7 @@ _FIRED = "#cf222e"
 _DPI, _WIDTH_INCHES = 120, 7.2
 _MAX_FEATURES = 31
 _MAX_WINDOWS = 12
+_MAX_LEVELS, _MAX_LEVEL_LETTERS = 8, 12
 
 
 def draw(
@@ -77,8 +79,11 @@ def distributions(reference: Reference, verdict: DriftVerdict, summary: WindowSu
             column = columns[feature.name]
             _densities(axes, column, summary.columns[feature.name], legend=axes is grid[0])
             fired = ", fired" if feature.fired else ""
+            figures = f"mean {feature.mean_shift:+.2f} standard deviations, KS {feature.ks:.3f}"
+            if feature.unseen is not None:
+                figures = f"w {feature.chi_square:.3f}, unseen values in {100 * feature.unseen:.2g} % of rows"
             axes.set_title(
-                f"{feature.name}: mean {feature.mean_shift:+.2f} standard deviations, KS {feature.ks:.3f}{fired}",
+                f"{feature.name}: {figures}{fired}",
                 fontsize=8.5,
                 loc="left",
                 color=_INK,
@@ -149,6 +154,9 @@ def _colour(feature: FeatureDrift) -> str:
 
 def _densities(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> None:
     """Both densities over the bins with two edges; the shares of the two outer bins are shown as text."""
+    if column.levels is not None:
+        _level_shares(axes, column, tally, legend=legend)
+        return
     edges = np.asarray(column.summary.edges, dtype=np.float64)
     then, now = _shares(column.summary.counts), _shares(tally.bins)
     widths = np.diff(edges)
@@ -164,6 +172,25 @@ def _densities(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> Non
         if legend:
             axes.legend(fontsize=7.5, frameon=False, loc="upper left")
     axes.set_yticks([])
+
+
+def _level_shares(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> None:
+    """The shares of the most frequent values of a category, then of all others, then of unseen ones."""
+    assert column.levels is not None  # noqa: S101 - the caller passes a category
+    counts = np.array([[*column.summary.counts, 0], [*tally.bins, tally.unseen]], dtype=np.float64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    known = shares[:, :-1]
+    first = np.argsort(-known.max(axis=0), kind="stable")[:_MAX_LEVELS]
+    rest = known.sum(axis=1) - known[:, first].sum(axis=1)
+    names = [category_levels.shown(column.levels.levels[at])[:_MAX_LEVEL_LETTERS] for at in first]
+    bars = np.column_stack([known[:, first], rest, shares[:, -1]])
+    places = np.arange(bars.shape[1])
+    axes.bar(places - 0.2, bars[0], width=0.4, color=_REFERENCE, label="when the model was approved")
+    axes.bar(places + 0.2, bars[1], width=0.4, color=_WINDOW, label="this window")
+    axes.set_xticks(places, [*names, "others", "unseen"], fontsize=6.5)
+    axes.set_yticks([])
+    if legend:
+        axes.legend(fontsize=7.5, frameon=False, loc="upper right")
 
 
 def _rates(axes: Axes, then: Confusion, now: Confusion) -> None:

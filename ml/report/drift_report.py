@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml.model.drift.detector import DriftVerdict, Finding
+from ml.model.drift.detector import DriftVerdict, FeatureDrift, Finding
 from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
@@ -54,6 +54,7 @@ def page(
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
             quiet=[finding for finding in verdict.findings if not finding.fired and finding.p_value is not None],
             features=sorted(verdict.features, key=lambda feature: -feature.js),
+            categories=any(feature.unseen is not None for feature in verdict.features),
             history=list(reversed(history)),
             explanations=[(kind, _EXPLANATIONS[kind]) for kind in verdict.verdicts],
             days=document["labels"]["days"],
@@ -70,6 +71,11 @@ def figure(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def of_number(feature: FeatureDrift, name: str) -> str:
+    """A figure of an input that is a number; a dash for a category, which has none."""
+    return figure(getattr(feature, name) if feature.unseen is None else None)
 
 
 def day(moment: datetime) -> str:
@@ -93,5 +99,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "day": day, "statistic_name": statistic_name}
+    environment.filters |= {"figure": figure, "of_number": of_number, "day": day, "statistic_name": statistic_name}
     return environment

@@ -54,5 +54,5 @@ def still_valid(champion: Artifact, rows: pd.DataFrame) -> NDArray[np.bool_]:
             f"the champion {champion.sha256} has no part for new patterns, so a run of kind drop has nothing to drop: "
             f"the model that it was requested for no longer serves"
         )
-    follows = explanation.patterns(scorer.log_odds(rows[list(scorer.inputs)].to_numpy())) == NEW
+    follows = explanation.patterns(scorer.log_odds(scorer.matrix(rows))) == NEW
     return np.asarray(~(follows & (rows[LABEL].to_numpy() == 1)))

@@ -138,7 +138,8 @@ def _pack(
     scorer = Scorer.from_json(document_fields.canonical(model_json))
     if start is not None:
         _check_same_numbers(path, kind, model_json, start)
-    if scorer.inputs != settings.training.columns.inputs:
+    columns = settings.training.columns
+    if (scorer.inputs, scorer.document.categories) != (columns.inputs, columns.categories):
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
     parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
     if kind == DROP and start is not None:
@@ -154,14 +155,14 @@ def _pack(
     unseen = pd.concat(held_out.values(), ignore_index=True)
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
-        settings.training.columns,
+        columns,
         later,
         later[LABEL],
         scores=scores,
         decisions=scorer.decide(scores),
         times=prepared_files.times(later),
         labels=unseen[LABEL],
-        model_scores=scorer.score(unseen[list(scorer.inputs)].to_numpy()),
+        model_scores=scorer.score(scorer.matrix(unseen)),
         follows_new=_follow_new(scorer, unseen),
         windows=windows,
         kind=kind,
@@ -192,7 +193,7 @@ def _check_test_rows(path: Path, test: pd.DataFrame, unfitted: pd.DataFrame) -> 
 
 def _follow_new(scorer: Scorer, rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Which rows follow the pattern `new` most."""
-    follows: NDArray[np.bool_] = explanation.patterns(scorer.log_odds(rows[list(scorer.inputs)].to_numpy())) == NEW
+    follows: NDArray[np.bool_] = explanation.patterns(scorer.log_odds(scorer.matrix(rows))) == NEW
     return follows
 
 
@@ -220,7 +221,7 @@ def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], c
 def _held_out_scores(scorer: Scorer, part: str, rows: pd.DataFrame, trained: _Trained) -> np.ndarray[Any, Any]:
     own = trained.evidence.out_of_fold_scores.get(part)
     if own is None:
-        return scorer.score(rows[list(scorer.inputs)].to_numpy())
+        return scorer.score(scorer.matrix(rows))
     if len(own) != len(rows):
         raise StepFailed(
             f"{trained.path}: {fit_evidence.FILE} has {len(own)} {part} scores for {len(rows)} {part} rows; "

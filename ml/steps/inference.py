@@ -49,7 +49,7 @@ def model_fn(model_dir: str) -> Model:
     """
     scorer = Scorer.from_json((Path(model_dir) / "model.json").read_bytes())
     version = os.environ.get("FRAUDOPS_MODEL_VERSION") or scorer.version
-    return Model(scorer, RequestParser(scorer.inputs, scorer.document.amount, scorer.document.iso_times), version)
+    return Model(scorer, RequestParser.of(scorer.document), version)
 
 
 def transform_fn(model: Model, body: bytes | str, content_type: str | None, accept: str | None) -> Any:

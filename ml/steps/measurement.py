@@ -31,7 +31,7 @@ def measure(
     """What evaluation.json (schema 1) says about the test rows."""
     training, scorer = settings.training, model.model
     truth = rows[LABEL].to_numpy()
-    scores = scorer.score(rows[list(scorer.inputs)].to_numpy())
+    scores = scorer.score(scorer.matrix(rows))
     decisions = scorer.decide(scores)
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
@@ -95,7 +95,7 @@ def _threshold_change(training: Training, rows: pd.DataFrame, model: Scorer, cha
     """The champion and the model that has its coefficients, or those of one part, each with its own threshold."""
     truth, amounts = rows[LABEL].to_numpy(), features.amounts(training.columns, rows)
     before, after = (
-        ThresholdFigures.of(scorer.threshold.score, scorer.score(rows[list(scorer.inputs)].to_numpy()), truth, amounts)
+        ThresholdFigures.of(scorer.threshold.score, scorer.score(scorer.matrix(rows)), truth, amounts)
         for scorer in (champion.model, model)
     )
     return ThresholdChange(champion=before, new=after, policy=training.threshold)
@@ -111,7 +111,7 @@ def _compare(
     """The comparison with the champion; `patterned` is the one of the two that tells known from new patterns."""
     if champion is None:
         return champion_comparison.NO_CHAMPION
-    absent = [name for name in champion.model.inputs if name not in rows.columns]
+    absent = [name for name in champion.model.inputs if not _has(rows, name, champion)]
     if absent:
         return Comparison(
             status="not possible",
@@ -122,11 +122,11 @@ def _compare(
         )
     times = prepared_files.times(rows).astype(np.int64)
     unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
-    scores = champion.model.score(rows.loc[unseen, list(champion.model.inputs)].to_numpy())
+    scores = champion.model.score(champion.model.matrix(rows[unseen]))
     common = rows[unseen]
     amounts = features.amounts(settings.training.columns, common)
     slices = {} if amounts is None else champion_comparison.amount_bands(amounts)
-    slices |= champion_comparison.patterns(patterned.log_odds(common[list(patterned.inputs)].to_numpy()))
+    slices |= champion_comparison.patterns(patterned.log_odds(patterned.matrix(common)))
     return champion_comparison.compare(
         common[LABEL],
         challenger=(challenger[0][unseen], challenger[1][unseen]),
@@ -136,3 +136,9 @@ def _compare(
         artifact_sha256=champion.sha256,
         slices=slices,
     )
+
+
+def _has(rows: pd.DataFrame, name: str, champion: Artifact) -> bool:
+    """Whether the rows have the input `name` of the champion, as text if it is a category there, else as numbers."""
+    text = name in champion.model.document.categories
+    return name in rows.columns and pd.api.types.is_numeric_dtype(rows[name]) != text

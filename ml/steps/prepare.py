@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from ml.model import run_kinds
 from ml.model.run_kinds import FIT, RUN_KINDS, RunKind
 from ml.model.training_settings import Columns, Split
-from ml.steps import job_runner, prepared_files, training_set_listing
+from ml.steps import category_columns, job_runner, prepared_files, training_set_listing
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import CHANNEL, ID, KNOWN, LABEL, TIME
 
@@ -80,6 +80,7 @@ def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> No
         raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
     rows = rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
     tables = split(rows, part_shares(kind, training.split))
+    category_columns.check_values(tables["train"], training)
     counts |= duplicates(tables, training.columns)
     windows = {part: _window(table) for part, table in tables.items()}
     for part, window in windows.items():
@@ -97,8 +98,8 @@ def read_transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[s
     Keeps further columns that all files have, so that a champion with other inputs can be scored on these rows.
 
     Raises:
-        StepFailed: there is no file, a column is missing or not numeric, a value is missing or not finite, or two
-            different transactions have the same event_id.
+        StepFailed: there is no file, a column is missing or of another type, a value is missing, not finite or too
+            long for a category, or two different transactions have the same event_id.
     """
     files = sorted((dataset / "raw").rglob("*.parquet"))
     if not files:
@@ -109,11 +110,14 @@ def read_transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[s
         missing = [name for name in names if name not in schema.names]
         if missing:
             raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
+    by_name = {str(file.relative_to(dataset)): schema for file, schema in zip(files, schemas, strict=True)}
+    category_columns.check_types(by_name, columns)
     shared = set.intersection(*(_numeric(schema) for schema in schemas)) - {*names, LABEL}
     names += sorted(shared)
-    types = pa.schema([(ID, pa.string()), (TIME, _TIMES), *((name, pa.float64()) for name in names[2:])])
+    kinds = {name: pa.string() if name in columns.categories else pa.float64() for name in names[2:]}
+    types = pa.schema([(ID, pa.string()), (TIME, _TIMES), *kinds.items()])
     tables = [_cast(pq.read_table(file, columns=names), types, file.relative_to(dataset)) for file in files]
-    table = pa.concat_tables(tables).combine_chunks()
+    table = category_columns.trimmed(pa.concat_tables(tables), columns).combine_chunks()
     _check_complete(table, columns)
     first = _first_occurrence(table[ID])
     repeats = np.flatnonzero(first != np.arange(len(table)))
@@ -235,7 +239,7 @@ def _check_complete(table: pa.Table, columns: Columns) -> None:
     for name in (ID, TIME, *columns.inputs):
         column = table[name]
         bad = column.null_count
-        if name in columns.inputs:
+        if name in columns.numbers:
             bad += len(column) - pc.sum(pc.fill_null(pc.is_finite(column), True)).as_py()
         if bad:
             raise StepFailed(f"column {name}: {bad} of {len(column)} values are missing or not finite")

@@ -36,7 +36,7 @@ from ml.model.fit_evidence import FitEvidence
 from ml.model.run_kinds import ADAPT, DROP, FIT, RUN_KINDS, RunKind
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
-from ml.steps import champion_archive, ended_pattern, job_runner, prepared_files
+from ml.steps import category_columns, champion_archive, ended_pattern, job_runner, prepared_files
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL
 
@@ -90,7 +90,8 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
             train_rows = train_rows[ended_pattern.still_valid(champion, train_rows)].reset_index(drop=True)
         make = _adapted if kind == ADAPT else partial(_with_new_threshold, kind)
         document, evidence = make(training, train_rows, champion)
-    evidence = dataclasses.replace(evidence, notes=(*evidence.notes, *training.columns.left_out()))
+    further = (*training.columns.left_out(), *(category_columns.notes(training, train_rows) if kind == FIT else ()))
+    evidence = dataclasses.replace(evidence, notes=(*evidence.notes, *further))
     _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
     documents = {
@@ -123,10 +124,20 @@ def _adapted(training: Training, train_rows: Any, champion: Artifact) -> tuple[d
     document: dict[str, Any] = document_fields.load(champion.files["model.json"], "model.json")
     start = Scorer.from_json(document_fields.canonical(unadapted(document)))
     new = _unfitted(ADAPT, train_rows, champion)
-    values, labels = new[list(start.inputs)].to_numpy(), new[LABEL].to_numpy()
+    log_odds, labels = start.log_odds(start.matrix(new))[:, 0], new[LABEL].to_numpy()
     log.info("adapting to %d rows with %d frauds", len(labels), labels.sum())
-    log_odds, blocks = start.log_odds(values)[:, 0], training.out_of_fold.blocks
-    found = adapt(training.columns, values, labels, champion=log_odds, history=start.document.history, blocks=blocks)
+    columns, blocks = training.columns, training.out_of_fold.blocks
+    # Levels of these rows, because frauds of a new pattern may have one that the champion does not know.
+    levels = {name: features.frequent_levels(new[name], training.categories.min_rows) for name in columns.categories}
+    found = adapt(
+        columns,
+        features.matrix(columns, new, levels),
+        labels,
+        champion=log_odds,
+        history=start.document.history,
+        blocks=blocks,
+        levels=levels,
+    )
     rule, source = training.threshold, threshold_evidence.OUT_OF_FOLD
     score = threshold.choose(rule, found.scores, labels, features.amounts(training.columns, new))
     log.info("threshold %.6f by %s", score, rule.policy)
@@ -153,7 +164,7 @@ def _with_new_threshold(
     if kind == DROP:
         document = unadapted(document)
     scorer = Scorer.from_json(document_fields.canonical(document))
-    scores = scorer.score(new[list(scorer.inputs)].to_numpy())
+    scores = scorer.score(scorer.matrix(new))
     rule, former = training.threshold, champion.model.threshold.score
     score = threshold.choose(rule, scores, new[LABEL], features.amounts(training.columns, new))
     if kind == DROP:
@@ -201,12 +212,16 @@ def _log_evidence(evidence: FitEvidence) -> None:
 
 
 def _check_inputs(training: Training, champion: Artifact) -> None:
-    named, given = training.columns.inputs, champion.model.inputs
-    if named != given:
-        raise StepFailed(
-            f"the champion takes the inputs {', '.join(given)}, and data.yaml names {', '.join(named)}: only "
-            "a run of kind fit can change the inputs"
-        )
+    columns, document = training.columns, champion.model.document
+    for what, named, given in (
+        ("inputs", columns.inputs, document.inputs),
+        ("categories", columns.categories, document.categories),
+    ):
+        if named != given:
+            raise StepFailed(
+                f"the champion takes the {what} {', '.join(given)}, and data.yaml names {', '.join(named)}: only "
+                f"a run of kind fit can change the {what}"
+            )
 
 
 if __name__ == "__main__":

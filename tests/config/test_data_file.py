@@ -32,6 +32,14 @@ def test_columns_are_those_of_the_file() -> None:
     assert (found.event_id, found.kept, found.inputs) == ("tx", ("card", "branch"), ("Time", "V1", "V2", "Amount"))
 
 
+def test_categories_are_the_last_inputs() -> None:
+    """Text columns follow the numbers in a request, and the lake keeps none of them apart."""
+    found = config.parse(ULB.replace("categories: []", "categories: [shop, country]"), config.DATA, config.DataFile)
+    columns = found.to_columns()
+    assert columns.inputs == ("Time", "V1", "V2", "Amount", "shop", "country")
+    assert (columns.numbers, columns.categories, columns.kept) == (columns.inputs[:4], ("shop", "country"), ())
+
+
 def test_time_and_amount_are_optional() -> None:
     """They are no inputs then, and the columns say what is left out."""
     text = ULB.replace("amount: Amount", "amount: null").replace(
@@ -51,7 +59,8 @@ def test_time_and_amount_are_optional() -> None:
         ("keep: []", "keep: [Class]\nkept: []", "kept is not a known key"),
         ("keep: []\n", "", "keep is missing"),
         ("features: [V1, V2]", "features: []", "features "),
-        ("categories: []", "categories: [shop]", "must have categories: [] in this version (got shop): text columns"),
+        ("categories: []", "categories: [V1]", "must name each column once (twice: V1)"),
+        ("categories: []", "categories: [label]", "must not use the name label, a column of the training rows"),
         (
             "unit: seconds_since_start",
             "unit: minutes",

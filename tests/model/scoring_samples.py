@@ -54,6 +54,21 @@ DOCUMENT: dict[str, Any] = {
     "provenance": None,
 }
 INPUTS = tuple(DOCUMENT["inputs"])
+CATEGORIES: dict[str, Any] = DOCUMENT | {
+    "schema": 4,
+    "inputs": [*DOCUMENT["inputs"], "shop"],
+    "categories": ["shop"],
+    "parts": [
+        DOCUMENT["parts"][0]
+        | {"levels": [{"input": "shop", "levels": ["", "food"], "coefficients": [0.25, -0.5], "other": 0.75}]},
+        DOCUMENT["parts"][0]
+        | {
+            "pattern": "new",
+            "levels": [{"input": "shop", "levels": ["crypto", "food"], "coefficients": [3.0, -1.0], "other": 0.125}],
+        },
+    ],
+}
+"""Two parts with other levels of the same category."""
 ADAPTED: dict[str, Any] = DOCUMENT | {
     "parts": [
         DOCUMENT["parts"][0] | {"recalibration": {"slope": 0.8, "intercept": -0.6}},

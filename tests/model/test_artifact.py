@@ -186,7 +186,7 @@ def rename(old: str, new: str) -> Change:
         pytest.param(without("code/inference.py"), "inference.py' is missing", id="no program"),
         pytest.param(without("code/ml/model/scoring_responses.py"), "must list exactly", id="less code"),
         pytest.param(retarred(rename("baseline.json", "model.json")), "'model.json' occurs twice", id="renamed"),
-        pytest.param(archive(changed("schema", 9)), "schema must be 3", id="schema"),
+        pytest.param(archive(changed("schema", 9)), "schema must be 3 or 4", id="schema"),
         pytest.param(holding("baseline.json", b"[]"), "baseline.json: must be an object", id="baseline"),
         pytest.param(holding("baseline.json", b"{"), "baseline.json: not valid JSON", id="bad baseline"),
         pytest.param(b"\0" * (32 * 1024 * 1024 + 1), "must be at most", id="size"),

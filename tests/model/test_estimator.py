@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from ml.model import document_fields, estimator
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from tests.harness.columns import ulb_columns
-from tests.model.training_samples import TRAINING, changed, rows
+from tests.model.training_samples import COUNTRIES, TRAINING, WITH_CATEGORIES, changed, rows, rows_with_categories
 
 FEWER = [
     TRAINING,
@@ -80,6 +82,89 @@ def test_pipeline_does_not_resample_scored_rows() -> None:
     pipeline = estimator.fit(TRAINING, X, y)
     part = X.iloc[[5, 3, 900]]
     assert np.allclose(pipeline.predict_proba(part), pipeline.predict_proba(X)[[5, 3, 900]], rtol=0, atol=1e-12)
+
+
+TEXT = changed(columns=WITH_CATEGORIES)
+
+
+@pytest.mark.container
+@settings(max_examples=12, deadline=None)
+@given(
+    names=st.lists(st.text(max_size=8).map(str.strip), min_size=2, max_size=9, unique=True),
+    min_rows=st.sampled_from([1, 20, 300, 10_000]),
+    seed=st.integers(0, 1000),
+)
+def test_export_with_random_levels_scores_as_the_pipeline(names: list[str], min_rows: int, seed: int) -> None:
+    """Scores agree to 1e-9 for any levels, frequent, rare and unseen, in a batch as in a row."""
+    X, y = rows_with_categories(1500, 0.06, seed)
+    random = np.random.default_rng(seed)
+    shares = random.dirichlet(np.full(len(names), 0.5))
+    X["shop"] = [names[at] for at in random.choice(len(names), len(X), p=shares).tolist()]
+    training = changed(TEXT, categories={"min_rows": min_rows})
+    pipeline = estimator.fit(training, X, y)
+    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, 0.5)))
+    other = rows_with_categories(500, seed=seed + 1)[0]  # its shops are unseen
+    mixed = pd.concat([X.head(500), other], ignore_index=True)
+    scores = scorer.score(scorer.matrix(mixed))
+    assert np.abs(scores - pipeline.predict_proba(mixed)[:, 1]).max() < 1e-9
+    assert [scorer.score_row(row) for row in scorer.matrix(mixed).tolist()] == scores.tolist()
+
+
+def test_levels_do_not_depend_on_labels() -> None:
+    """No target leakage: other labels give the same levels; a rare value has none, and an empty one is a level."""
+    X, y = rows_with_categories()
+    found = []
+    for labels in (y, np.roll(y, 777)):
+        tables = estimator.export(estimator.fit(TEXT, X, labels), TEXT, 0.5)["parts"][0]["levels"]
+        found.append({table["input"]: table["levels"] for table in tables})
+    assert found[0] == found[1] == {"shop": ["", "Süßes", "food", "fuel"], "country": ["DE", "FR"]}
+
+
+def test_names_of_levels_do_not_matter() -> None:
+    """No order of levels: with other names, in another order, the scores are the same to 1e-9."""
+    X, y = rows_with_categories()
+    renamed = X.assign(country=X["country"].map(dict(zip(COUNTRIES, ("zz", "aa", "mm"), strict=True))))
+    scores = []
+    for frame in (X, renamed):
+        scorer = Scorer.from_json(json.dumps(estimator.export(estimator.fit(TEXT, frame, y), TEXT, 0.5)))
+        scores.append(scorer.score(scorer.matrix(frame)))
+    assert np.abs(scores[0] - scores[1]).max() < 1e-9
+
+
+def test_synthetic_rows_have_the_categories_of_one_fraud() -> None:
+    """Bins and levels of a synthetic row come together from its parent; every row has one level of each category."""
+    X, y = rows_with_categories()
+    pipeline = estimator.fit(TEXT, X, y)
+    made = pipeline["features"].transform(X)
+    both, _ = pipeline["resample"].fit_resample(made, y)
+    parents = pipeline["resample"].parents_
+    assert len(parents) > 100
+    assert np.array_equal(both[len(X) :, 4:], made[parents][:, 4:])
+    columns = pipeline["one_hot"].transform(both)[:, -8:]
+    assert set(np.unique(columns)) == {0.0, 1.0}
+    assert np.all(columns[:, :5].sum(axis=1) == 1)
+    assert np.all(columns[:, 5:].sum(axis=1) == 1)
+
+
+def test_category_that_frauds_choose_raises_the_score() -> None:
+    """The coefficients follow the rates; without rare values among the fitted rows, an unseen one counts 0."""
+    X, y = rows_with_categories()
+    shops = estimator.export(estimator.fit(TEXT, X, y), TEXT, 0.5)["parts"][0]["levels"][0]
+    by_level = dict(zip(shops["levels"], shops["coefficients"], strict=True))
+    assert by_level["Süßes"] > by_level["fuel"] > by_level["food"]
+    frequent = changed(TEXT, categories={"min_rows": 1})
+    (every, _) = estimator.export(estimator.fit(frequent, X, y), frequent, 0.5)["parts"][0]["levels"]
+    assert (every["other"], len(every["levels"])) == (0.0, 5)  # no fitted row has another value: the mean of all
+
+
+def test_document_without_categories_keeps_its_schema() -> None:
+    """Its digest does not change because other models may have categories."""
+    X, y = rows()
+    document = estimator.export(estimator.fit(TRAINING, X, y), TRAINING, 0.5)
+    assert (document["schema"], "categories" in document, "levels" in document["parts"][0]) == (3, False, False)
+    X, y = rows_with_categories()
+    document = estimator.export(estimator.fit(TEXT, X, y), TEXT, 0.5)
+    assert (document["schema"], document["categories"]) == (4, ["shop", "country"])
 
 
 def test_export_unseen_hour_has_zero_coefficient() -> None:

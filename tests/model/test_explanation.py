@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.model.explanation import explain, patterns
-from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, rows, scorer
+from ml.model.explanation import OTHER, explain, patterns
+from tests.model.scoring_samples import ADAPTED, CATEGORIES, DOCUMENT, changed, rows, scorer
 
 ORDINARY = st.floats(min_value=-1e6, max_value=1e6)
 ROW = st.tuples(st.floats(0, 1e9), ORDINARY, ORDINARY, st.floats(0, 1e9))
@@ -45,6 +45,35 @@ def test_contributions_name_the_bin() -> None:
     assert bins == {"Time": ((0.0, 8.0), 0.3), "Amount": ((50.0, math.inf), 0.6)}
 
 
+@pytest.mark.parametrize(
+    ("shop", "levels", "log_odds"),
+    [
+        ("food", ("food", "food"), (-0.5, -1.0)),
+        (" food ", ("food", "food"), (-0.5, -1.0)),
+        ("crypto", (OTHER, "crypto"), (0.75, 3.0)),
+        (None, ("", OTHER), (0.25, 0.125)),
+        (17, (OTHER, OTHER), (0.75, 0.125)),
+    ],
+)
+def test_contributions_name_the_level(shop: Any, levels: tuple[str, ...], log_odds: tuple[float, ...]) -> None:
+    """Each part says what the value adds, or that it counts as all other values; all terms add up to the log-odds."""
+    model = scorer(CATEGORIES)
+    found = explain(model, [0.0, 1.0, 2.0, 3.0, shop])
+    for part, level, added in zip(found.parts, levels, log_odds, strict=True):
+        (term,) = [term for term in part.contributions if term.input == "shop"]
+        assert (term.level, term.log_odds, term.interval) == (level, added, None)
+        terms = [part.intercept, *(term.log_odds for term in part.contributions)]
+        assert math.fsum(terms) == pytest.approx(part.log_odds, rel=1e-9, abs=1e-9)
+
+
+def test_explanation_refuses_what_is_no_category() -> None:
+    """The error names the input, the value and what it must be."""
+    with pytest.raises(ValueError, match=r"shop must be text .* \(got 1.5\)"):
+        explain(scorer(CATEGORIES), [0.0, 1.0, 2.0, 3.0, 1.5])
+    with pytest.raises(ValueError, match="a row must have 5 values"):
+        explain(scorer(CATEGORIES), [0.0, 1.0, 2.0, 3.0])
+
+
 def test_contributions_are_sorted_by_magnitude() -> None:
     """The largest contribution comes first, whatever its sign."""
     for row in rows(50).tolist():
@@ -72,5 +101,5 @@ def test_pattern_is_that_of_the_more_probable_part() -> None:
 
 def test_explanation_of_another_width_is_refused() -> None:
     """A row must have a value for each input."""
-    with pytest.raises(ValueError, match="4 numbers"):
+    with pytest.raises(ValueError, match="4 values"):
         explain(scorer(), [1.0])

@@ -56,7 +56,7 @@ def test_hour_bins_repeat_every_day(seconds: int, bins: int) -> None:
 def test_build_scales_values_and_puts_codes_last() -> None:
     """Features and log-amount have mean 0 and deviation 1 on the fitted rows; the last two columns are codes."""
     X, _ = rows()
-    made = features.build(COLUMNS, TRAINING.binning).fit_transform(X)
+    made = features.build(COLUMNS, TRAINING.binning, 20).fit_transform(X)
     assert made.shape == (len(X), 3 + 1 + 2)
     assert np.allclose(made[:, :4].mean(axis=0), 0, atol=1e-12)
     assert np.allclose(made[:, :4].std(axis=0), 1)
@@ -72,7 +72,7 @@ def test_build_leaves_out_what_lacks_its_column() -> None:
         (dataclasses.replace(COLUMNS, amount=None), ["features", "hour_bin"]),
         (dataclasses.replace(COLUMNS, time=None, amount=None), ["features"]),
     ):
-        built = features.build(columns, TRAINING.binning)
+        built = features.build(columns, TRAINING.binning, 20)
         assert [name for name, *_ in built.transformers] == blocks
         assert features.code_count(columns, TRAINING.binning) == sum(name.endswith("_bin") for name in blocks)
         assert built.fit_transform(X[list(columns.inputs)]).shape[1] == 3 + len(blocks) - 1

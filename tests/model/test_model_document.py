@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.model.scorer import ArtifactInvalid, Scorer
-from tests.model.scoring_samples import ADAPTED, DOCUMENT, changed, scorer
+from tests.model.scoring_samples import ADAPTED, CATEGORIES, DOCUMENT, changed, scorer
 
 
 def test_version_depends_on_content_not_on_text() -> None:
@@ -25,10 +26,10 @@ def test_version_depends_on_content_not_on_text() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema", 1, r"schema must be 3, the version this code reads \(got 1; schema 1 had no parts: train"),
-        ("schema", 2, r"schema must be 3, .*\(got 2; schema 2 did not state the unit of the time: train"),
-        ("schema", 4, r"schema must be 3, the version this code reads \(got 4\)"),
-        ("schema", True, r"schema must be 3, the version this code reads \(got True\)"),
+        ("schema", 1, r"schema must be 3 or 4, the versions this code reads \(got 1; schema 1 had no parts: train"),
+        ("schema", 2, r"schema must be 3 or 4, .*\(got 2; schema 2 did not state the unit of the time: train"),
+        ("schema", 5, r"schema must be 3 or 4, the versions this code reads \(got 5\)"),
+        ("schema", True, r"schema must be 3 or 4, the versions this code reads \(got True\)"),
         ("schema", ..., "schema is missing"),
         ("surprise", 1, "surprise is not a known key"),
         ("parts.0.features.1.surprise", 1, r"parts\[0\].features\[1\].surprise is not a known key"),
@@ -161,3 +162,43 @@ def test_parse_raises_only_artifact_invalid(path: str, value: Any) -> None:
     except ArtifactInvalid:
         return
     assert np.isfinite(model.score(np.zeros((1, len(model.inputs))))).all()
+
+
+def test_levels_of_parts_share_places() -> None:
+    """A row has one place for a category, whichever parts list its level."""
+    model = scorer(CATEGORIES)
+    assert model.document.levels["shop"].levels == ("", "crypto", "food")
+    frame = pd.DataFrame(
+        [[0.0, 1.0, 2.0, 3.0, shop] for shop in ("food", "crypto", "", "unseen")], columns=list(model.inputs)
+    )
+    by_hand = [(-0.5, -1.0), (0.75, 3.0), (0.25, 0.125), (0.75, 0.125)]
+    base = scorer(DOCUMENT).log_odds([[0.0, 1.0, 2.0, 3.0]])[0, 0]
+    assert model.log_odds(model.matrix(frame)).tolist() == [pytest.approx([base + a, base + b]) for a, b in by_hand]
+    with pytest.raises(ValueError, match="shop must be the place of a level, a whole number from 0 to 3"):
+        model.score([[0.0, 1.0, 2.0, 3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema", 3, "categories is not a known key"),
+        ("categories", [], "categories must be the last inputs"),
+        ("categories", ["V1"], "categories must be the last inputs"),
+        ("amount", "shop", "amount must be null or one of inputs"),
+        ("time.column", "shop", "time.column must be one of inputs"),
+        ("parts.0.features.0.name", "shop", r"parts\[0\].features\[0\].name must be one of inputs"),
+        ("parts.0.bins.0.input", "shop", r"parts\[0\].bins\[0\].input must be one of inputs"),
+        ("parts.0.levels", [CATEGORIES["parts"][0]["levels"][0]] * 2, "one table per category"),
+        ("parts.0.levels.0.input", "V1", r"levels\[0\].input must be one of categories"),
+        ("parts.0.levels.0.levels", ["food", ""], "must be sorted and hold each level once"),
+        ("parts.0.levels.0.levels", ["food", "food"], "must be sorted and hold each level once"),
+        ("parts.0.levels.0.levels", [" a", "b"], "must be text of at most 128 characters without outer spaces"),
+        ("parts.0.levels.0.levels", [1, 2], "must be text of at most 128 characters"),
+        ("parts.0.levels.0.coefficients", [0.0], "must hold one number for each of 2 levels"),
+        ("parts.0.levels.0.other", None, r"levels\[0\].other must be a number"),
+    ],
+)
+def test_parse_rejects_invalid_categories(path: str, value: Any, message: str) -> None:
+    """A category is no number, and its levels are distinct texts with a number each."""
+    with pytest.raises(ArtifactInvalid, match=message):
+        scorer(changed(path, value, CATEGORIES))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.model import scoring_responses
+from ml.model.category_levels import Levels
 from ml.model.request_parser import Batch, RequestParser, first_repeated
 from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
 
@@ -66,6 +67,55 @@ def test_value_that_is_no_iso_time_is_refused(value: Any) -> None:
             ISO.parse(body, kind)
         assert (caught.value.status, caught.value.column) == (400, "at")
         assert caught.value.expected == "an ISO 8601 time, as 2026-03-01T06:00:00Z"
+
+
+SHOPS = Levels(["", "food", "gas_station", "Süßes", 'say "hi", twice'])
+SHOP = RequestParser(("V1", "Amount", "shop"), "Amount", None, {"shop": SHOPS})
+
+
+@settings(deadline=None)
+@given(st.one_of(st.sampled_from(SHOPS.levels), st.text(st.characters(codec="utf-8"), max_size=12)))
+def test_categories_become_places(text: str) -> None:
+    """In each format, with and without names; a value that is no level has the last place."""
+    place = SHOPS.place(text.strip(" "))
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow([1.5, 2, text])
+    named = io.StringIO(newline="")
+    csv.writer(named, lineterminator="\n").writerow([text, 2, 1.5])
+    bodies = [
+        (json.dumps({"instances": [{"shop": text, "V1": 1.5, "Amount": 2}]}), JSON),
+        (json.dumps([1.5, 2, text], ensure_ascii=False), JSONLINES),
+    ]
+    if not {"\0", "\r"} & {*text}:  # csv.writer does not quote them
+        bodies += [(line.getvalue(), CSV), (f"shop,Amount,V1\n{named.getvalue()}", CSV)]
+    for body, kind in bodies:
+        assert SHOP.parse(body.encode(), kind).rows == [[1.5, 2.0, place]]
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, ""), (5411, "5411"), (True, "true")])
+def test_category_may_be_missing_or_no_text(value: Any, text: str) -> None:
+    """Null is the empty text; whole numbers and booleans are what they are in a data file."""
+    parser = RequestParser(("V1", "shop"), None, None, {"shop": Levels(sorted({text, "a", "b"}))})
+    assert parser.parse(json.dumps([[1, value]]), JSON).rows == parser.parse(json.dumps([[1, text]]), JSON).rows
+    assert parser.parse(json.dumps([[1, value]]), JSON).rows[0][1] < 3
+
+
+@pytest.mark.parametrize("value", [1.5, [1], {"a": 1}, "x" * 129])
+def test_value_that_is_no_category_is_refused(value: Any) -> None:
+    """The error names row, column and value, and says what it must be."""
+    with pytest.raises(PayloadError) as caught:
+        SHOP.parse(json.dumps({"instances": [[1, 2, "food"], [1, 2, value]]}), JSON)
+    error = caught.value
+    assert (error.status, error.row, error.column) == (400, 2, "shop")
+    assert error.expected == "text of at most 128 characters, a whole number, true, false or null"
+
+
+def test_text_where_a_number_belongs_is_refused() -> None:
+    """A category does not loosen the rule for numbers, also where its text keeps CSV from the fast path."""
+    for body, kind in (("food,2,gas_station\n", CSV), ("1_0,2,gas_station\n", CSV), ('[["1", 2, "food"]]', JSON)):
+        with pytest.raises(PayloadError) as caught:
+            SHOP.parse(body, kind)
+        assert (caught.value.row, caught.value.column, caught.value.expected) == (1, "V1", "a finite number")
 
 
 def test_amount_is_optional() -> None:

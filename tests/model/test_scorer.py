@@ -218,6 +218,7 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
         columns=ulb_columns(("V1", "V2")),
         split=conf.Split(train=0.5, validation=0.2, test=0.3),
         binning=conf.Binning(amount_bins=amount_bins, amount_tail=amount_tail, hour_bins=hour_bins),
+        categories=conf.Categories(min_rows=20, max_values=100),
         resampling=conf.Resampling(minority_ratio=0.5, neighbours=3),
         regression=conf.Regression(l2_penalty=0.002, max_iterations=1000, tolerance=1e-6),
         threshold=conf.Threshold(policy="fixed", value=0.5),

@@ -1,7 +1,7 @@
 """Decodes many request and answer bodies of one format at once, with Arrow (CSV) and DuckDB (JSON), without the GIL.
 
-Accepts only rows with exactly the model's columns and a number in each. Everything else raises NotUniform;
-`record_decoder` then decodes the bodies one by one, with the same result and with findings.
+Accepts only rows with exactly the model's columns, and a number, time or category in each. Everything else raises
+NotUniform; `record_decoder` then decodes the bodies one by one, with the same result and with findings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.envelope import JSON_LINES, JSON_OBJECTS, NONE, TABLE, BodyFormat
 from ml.aws.capture.record_decoder import EVENT_ID
-from ml.model import time_units
+from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
+from ml.model import category_levels, time_units
 
 _BLOCK = 1 << 20  # bytes: as much as the cache holds
 _ANSWER = {
@@ -40,7 +41,7 @@ Bodies: TypeAlias = Any
 
 
 def decode_inputs(
-    bodies: Bodies, form: BodyFormat, inputs: Sequence[str], iso_times: tuple[str, str] | None = None
+    bodies: Bodies, form: BodyFormat, inputs: Sequence[str], text_inputs: TextInputs = NO_TEXT
 ) -> DecodedInputs | None:
     """The rows of requests of the format `form`; None if no request was captured.
 
@@ -51,12 +52,12 @@ def decode_inputs(
         return None
     texts = _texts(bodies)
     if form.layout == TABLE:
-        return _given_csv(texts, inputs, form.detail, iso_times)
+        return _given_csv(texts, inputs, form.detail, text_inputs)
     if form.layout == JSON_OBJECTS:
-        return _given_json(texts, inputs, form.detail, iso_times)
+        return _given_json(texts, inputs, form.detail, text_inputs)
     if form.layout == JSON_LINES:
         lines, lengths = _lines(texts)
-        return dataclasses.replace(_given_json(lines, inputs, None, iso_times), lengths=lengths)
+        return dataclasses.replace(_given_json(lines, inputs, None, text_inputs), lengths=lengths)
     raise NotUniform
 
 
@@ -82,9 +83,7 @@ def _texts(bodies: Bodies) -> pa.Array:
         raise NotUniform from error
 
 
-def _given_csv(
-    bodies: pa.Array, inputs: Sequence[str], header: str | None, iso_times: tuple[str, str] | None
-) -> DecodedInputs:
+def _given_csv(bodies: pa.Array, inputs: Sequence[str], header: str | None, text_inputs: TextInputs) -> DecodedInputs:
     """Rows of CSV, all without a header (None) or each body with the same one."""
     names = list(inputs) if header is None else [name.strip() for name in header.split(",")]
     ids = header is not None and EVENT_ID in names and EVENT_ID not in inputs
@@ -93,24 +92,29 @@ def _given_csv(
     if header is not None:
         bodies = pa.array([body[body.find("\n") + 1 :] for body in bodies.to_pylist()], pa.string())
     types = dict.fromkeys(inputs, pa.float64()) | ({EVENT_ID: pa.string()} if ids else {})
-    if iso_times is not None:
-        types[iso_times[0]] = pa.string()
+    types |= {name: pa.string() for name in inputs if name in text_inputs}
     table, lengths = _csv(bodies, names, types)
     found = table[EVENT_ID].combine_chunks() if ids else pa.nulls(table.num_rows, pa.string())
     if ids and pc.any(pc.match_substring_regex(found, r"^\s|\s$")).as_py():
         raise NotUniform
-    values = [_seconds(table[name], iso_times) if _is_iso(name, iso_times) else table[name] for name in inputs]
+    values = [_numbers(table[name].combine_chunks(), name, text_inputs) for name in inputs]
     return DecodedInputs(lengths=lengths, inputs=_matrix(values, table.num_rows), ids=found)
 
 
-def _is_iso(name: str, iso_times: tuple[str, str] | None) -> bool:
-    return iso_times is not None and name == iso_times[0]
-
-
-def _seconds(texts: Any, iso_times: tuple[str, str] | None) -> pa.Array:
-    """ISO times as seconds since 1970. Raises NotUniform if one is none."""
-    times = time_units.IsoTimes.of(iso_times)
-    found = [times.seconds(text) if times is not None and text is not None else None for text in texts.to_pylist()]
+def _numbers(values: pa.Array, name: str, text_inputs: TextInputs) -> pa.Array:
+    """The values of an input, of text the number that it becomes. Raises NotUniform if one cannot be read."""
+    levels = text_inputs.levels.get(name)
+    if levels is not None:
+        texts = pc.utf8_trim(pc.fill_null(values, ""), characters=" ")
+        if pc.any(pc.greater(pc.utf8_length(texts), category_levels.MAX_LENGTH)).as_py():
+            raise NotUniform
+        encoded = texts.dictionary_encode()
+        places = np.array(levels.places(encoded.dictionary.to_pylist()))
+        return pa.array(places[encoded.indices.to_numpy()])
+    if name not in text_inputs:
+        return values
+    times = time_units.IsoTimes.of(text_inputs.iso_times)
+    found = [times.seconds(text) if times is not None and text is not None else None for text in values.to_pylist()]
     if None in found:
         raise NotUniform
     return pa.array(found, pa.float64())
@@ -126,24 +130,22 @@ def _answered_csv(bodies: pa.Array) -> DecodedAnswers:
     return _answered([table[name].combine_chunks() for name in names], lengths)
 
 
-def _given_json(
-    texts: pa.Array, inputs: Sequence[str], key: str | None, iso_times: tuple[str, str] | None
-) -> DecodedInputs:
+def _given_json(texts: pa.Array, inputs: Sequence[str], key: str | None, text_inputs: TextInputs) -> DecodedInputs:
     """Objects by name, in a list under `key`, or one per body (None)."""
     if EVENT_ID in inputs:
         raise NotUniform
-    types = {EVENT_ID: "VARCHAR"} | {name: "VARCHAR" if _is_iso(name, iso_times) else "DOUBLE" for name in inputs}
+    types = {EVENT_ID: "VARCHAR"} | {name: "VARCHAR" if name in text_inputs else "DOUBLE" for name in inputs}
     (ids, *values), lengths = _json(texts, types, key)
     strings = named = len(ids) - ids.null_count
-    colons = 0  # within times
+    colons = 0  # within text
     for place, name in enumerate(inputs):
-        if _is_iso(name, iso_times):
-            strings += len(ids)
+        if name in text_inputs:
+            strings += len(ids) - values[place].null_count
             colons += pc.sum(pc.count_substring(values[place], ":")).as_py() or 0
-            values[place] = _seconds(values[place], iso_times)
+            values[place] = _numbers(values[place], name, text_inputs)
     matrix = _matrix(values, len(ids))
-    pairs = matrix.size + named + (len(texts) if key else 0) + colons
-    _refuse_extra_values(texts, pairs=pairs, strings=strings)
+    pairs = matrix.size + named + (len(texts) if key else 0)
+    _refuse_extra_values(texts, pairs=pairs, strings=strings, colons=colons)
     return DecodedInputs(lengths=lengths, inputs=matrix, ids=ids.cast(pa.string()))
 
 
@@ -208,21 +210,21 @@ def _json(texts: pa.Array, types: dict[str, str], key: str | None) -> tuple[list
     return [column.field(name) for name in types], lengths
 
 
-def _refuse_extra_values(texts: pa.Array, *, pairs: int, strings: int) -> None:
+def _refuse_extra_values(texts: pa.Array, *, pairs: int, strings: int, colons: int = 0) -> None:
     """Raises NotUniform where the bodies hold more than the decoded `pairs` of name and value.
 
-    Each name needs one colon at least, so exactly `pairs` colons mean that there is no other name. Two quotation marks
-    for each name and each of the `strings` mean that no number was quoted. `true` and `false`, which DuckDB reads as 1
+    Each name needs one colon at least, so exactly `pairs` colons, and the `colons` within decoded text, mean that there
+    is no other name. Two quotation marks for each name and each of the `strings` mean that no number was quoted. `true` and `false`, which DuckDB reads as 1
     and 0, are recognised by their first letter.
     """
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     text = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    colons = np.flatnonzero(text == ord(":"))
-    if len(colons) != pairs or np.count_nonzero(text == ord('"')) != 2 * (pairs + strings):
+    places = np.flatnonzero(text == ord(":"))
+    if len(places) != pairs + colons or np.count_nonzero(text == ord('"')) != 2 * (pairs + strings):
         raise NotUniform
-    after = text[colons + 1]
+    after = text[places + 1]
     spaced = after == ord(" ")
-    after = np.where(spaced, text[np.where(spaced, colons + 2, colons)], after)
+    after = np.where(spaced, text[np.where(spaced, places + 2, places)], after)
     if np.isin(after, np.frombuffer(b"tf \t\r\n", np.uint8)).any():
         raise NotUniform
 

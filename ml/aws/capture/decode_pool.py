@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 from ml.aws.capture.decoder import DecodedGroup, decode
 from ml.aws.capture.line_stream import Block
+from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 WORKERS = 2
 """Decoding envelopes holds the GIL, decoding columns does not: more than two threads would wait for each other."""
@@ -17,7 +18,7 @@ GROUP = 16 << 20
 
 
 def decode_concurrently(
-    blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int, iso_times: tuple[str, str] | None = None
+    blocks: Iterable[Block], inputs: Sequence[str], start: int, end: int, texts: TextInputs = NO_TEXT
 ) -> Iterator[DecodedGroup]:
     """Decodes requests answered from `start` to before `end` (microseconds since 1970), group by group, in order.
 
@@ -26,12 +27,12 @@ def decode_concurrently(
     groups = _grouped(blocks)
     known = list(islice(groups, 2))
     if len(known) < 2:
-        yield from (decode(group, inputs, start, end, iso_times) for group in known)
+        yield from (decode(group, inputs, start, end, texts) for group in known)
         return
     running: deque[Future[DecodedGroup]] = deque()
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="capture-decode") as threads:
         for group in chain(known, groups):
-            running.append(threads.submit(decode, group, inputs, start, end, iso_times))
+            running.append(threads.submit(decode, group, inputs, start, end, texts))
             if len(running) > WORKERS:
                 yield running.popleft().result()
         while running:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-MISSING, UNEXPECTED, WIDTH, NOT_A_NUMBER = "missing", "unexpected", "width", "not a number"
+MISSING, UNEXPECTED, WIDTH = "missing", "unexpected", "width"
+NOT_A_NUMBER, NOT_A_CATEGORY = "not a number", "not a category"
 _MAX_FINDINGS = 1000
 OTHERS = "(others)"
 

@@ -17,10 +17,17 @@ import pyarrow as pa
 from ml.aws.capture import column_decoder, record_decoder
 from ml.aws.capture import decoded_rows as parts
 from ml.aws.capture.batch_envelope_decoder import EnvelopeBatch, decode_envelopes
-from ml.aws.capture.decoded_rows import DecodedAnswers, DecodedInputs, DecodedRows, RowCountMismatch, SchemaFindings
+from ml.aws.capture.decoded_rows import (
+    DecodedAnswers,
+    DecodedInputs,
+    DecodedRows,
+    RowCountMismatch,
+    SchemaFindings,
+)
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.envelope import IRREGULAR, EnvelopeDecoder, RequestColumns, Unreadable
 from ml.aws.capture.line_stream import Block
+from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 _MIN_SPLIT_REQUESTS, _PIECES = 32, 8
 _LINE_END = 10
@@ -55,12 +62,12 @@ class DecodedGroup:
 
 
 def decode(
-    blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int, iso_times: tuple[str, str] | None = None
+    blocks: Sequence[Block], inputs: Sequence[str], start: int, end: int, texts: TextInputs = NO_TEXT
 ) -> DecodedGroup:
     """Decodes the requests answered from `start` (included) to `end` (not), microseconds since 1970.
 
     Args:
-        inputs, iso_times: as `reader.read`.
+        inputs, texts: as `reader.read`.
     """
     decoded, lines = DecodedGroup(), _LineSources()
     for block in blocks:
@@ -73,9 +80,9 @@ def decode(
     decoded.lines, decoded.outside = found.lines, found.outside
     for requests in found.smoke:
         decoded.smoke_lines += len(requests)
-        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, DecodedGroup(), lines, iso_times).parts)
+        decoded.smoke_rows += sum(len(part) for part in _read(requests, inputs, DecodedGroup(), lines, texts).parts)
     for requests in found.requests:
-        _read(requests, inputs, decoded, lines, iso_times)
+        _read(requests, inputs, decoded, lines, texts)
     return decoded
 
 
@@ -140,11 +147,11 @@ def _read(
     inputs: Sequence[str],
     decoded: DecodedGroup,
     lines: _LineSources,
-    iso_times: tuple[str, str] | None,
+    texts: TextInputs,
 ) -> DecodedGroup:
     """Adds the rows of the requests to `decoded`: decodes them together, else in pieces, else one by one."""
     try:
-        given = column_decoder.decode_inputs(requests.given, requests.given_form, inputs, iso_times)
+        given = column_decoder.decode_inputs(requests.given, requests.given_form, inputs, texts)
         answered = column_decoder.decode_answers(requests.answered, requests.answered_form)
         part = parts.assemble(requests.times, requests.inference_ids, given, answered)
     except (NotUniform, RowCountMismatch):
@@ -152,11 +159,11 @@ def _read(
             requests.given_form.layout,
             requests.answered_form.layout,
         ):
-            _decode_bodies_one_by_one(requests, inputs, decoded, lines, iso_times)
+            _decode_bodies_one_by_one(requests, inputs, decoded, lines, texts)
         else:
             step = -(-len(requests) // _PIECES)
             for first in range(0, len(requests), step):
-                _read(requests.piece(first, first + step), inputs, decoded, lines, iso_times)
+                _read(requests.piece(first, first + step), inputs, decoded, lines, texts)
         return decoded
     decoded.parts.append(part)
     return decoded
@@ -167,7 +174,7 @@ def _decode_bodies_one_by_one(
     inputs: Sequence[str],
     decoded: DecodedGroup,
     lines: _LineSources,
-    iso_times: tuple[str, str] | None,
+    texts: TextInputs,
 ) -> None:
     """Decodes one request after the other; requests with the same captured sides form one part."""
     sides: dict[tuple[bool, bool], list[tuple[int, list[record_decoder.Row], list[record_decoder.Answer]]]] = {}
@@ -178,7 +185,7 @@ def _decode_bodies_one_by_one(
         try:
             if len(requests.given):
                 body = _text(requests.given[place])
-                rows = record_decoder.decode_inputs(body, requests.given_form, inputs, findings, iso_times)
+                rows = record_decoder.decode_inputs(body, requests.given_form, inputs, findings, texts)
             if len(requests.answered):
                 answers = record_decoder.decode_answers(_text(requests.answered[place]), requests.answered_form)
         except Unreadable as error:

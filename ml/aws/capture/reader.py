@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.aws.capture import line_stream
 from ml.aws.capture import object_listing as objects
+from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,11 +107,11 @@ class CapturedBatches:
         end: datetime,
         *,
         inputs: Sequence[str],
-        iso_times: tuple[str, str] | None,
+        texts: TextInputs,
         batch_rows: int,
     ) -> None:
         self._bucket, self._endpoint, self._start, self._end = bucket, endpoint, start, end
-        self._iso_times = iso_times
+        self._texts = texts
         self._inputs, self._batch_rows = tuple(inputs), batch_rows
         self.counts = CaptureCounts()
 
@@ -137,7 +138,7 @@ class CapturedBatches:
         aside, findings, counts = DeadLetterWriter(self._bucket), SchemaFindings(), self.counts
         start, end = ((moment - _EPOCH) // _MICROSECOND for moment in (self._start, self._end))
         blocks = line_stream.blocks(self._bucket, self._objects())
-        for decoded in decode_concurrently(blocks, self._inputs, start, end, self._iso_times):
+        for decoded in decode_concurrently(blocks, self._inputs, start, end, self._texts):
             counts.bytes += decoded.bytes
             counts.lines += decoded.lines
             counts.outside += decoded.outside
@@ -194,7 +195,7 @@ def read(
     end: datetime,
     *,
     inputs: Sequence[str],
-    iso_times: tuple[str, str] | None = None,
+    texts: TextInputs = NO_TEXT,
     batch_rows: int = BATCH_ROWS,
 ) -> CapturedBatches:
     """Reads the requests to `endpoint` answered from `start` (included) to `end` (not). Iterate over the result once.
@@ -205,11 +206,10 @@ def read(
 
     Args:
         inputs: the model's inputs in its order; a row without names has them in this order.
-        iso_times: the input whose values are ISO times, and the zone of those without an offset; they become seconds
-            since 1970, as in the endpoint.
+        texts: which of them are text, and how it becomes numbers.
         batch_rows: the minimum number of rows of a batch; the last ones may be smaller.
 
     Raises (during iteration):
         CloudError: S3 refuses or cannot be reached.
     """
-    return CapturedBatches(bucket, endpoint, start, end, inputs=inputs, iso_times=iso_times, batch_rows=batch_rows)
+    return CapturedBatches(bucket, endpoint, start, end, inputs=inputs, texts=texts, batch_rows=batch_rows)

@@ -12,7 +12,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +20,9 @@ import orjson
 from ml.aws.capture import decoded_rows, envelope
 from ml.aws.capture.decoded_rows import SchemaFindings
 from ml.aws.capture.envelope import BodyFormat, Unreadable
-from ml.model import time_units
+from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
+from ml.model import category_levels, time_units
+from ml.model.category_levels import Levels
 
 EVENT_ID = "event_id"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
@@ -39,7 +41,7 @@ def decode_inputs(
     form: BodyFormat,
     inputs: Sequence[str],
     findings: SchemaFindings,
-    iso_times: tuple[str, str] | None = None,
+    texts: TextInputs = NO_TEXT,
 ) -> list[Row]:
     """The rows of a request. Values that do not fit are NaN and counted in `findings`; no row is left out.
 
@@ -51,8 +53,10 @@ def decode_inputs(
     rows = _table(body, form.header, known) if text else _documents(body, _INPUT, "instances", known)
     if not rows:
         raise Unreadable(f"{_INPUT}: holds no row")
-    if iso_times is not None:
-        rows = [_with_seconds(row, inputs, iso_times) for row in rows]
+    if texts.iso_times is not None:
+        rows = [_with_seconds(row, inputs, texts.iso_times) for row in rows]
+    if texts.levels:
+        rows = [_with_places(row, inputs, texts.levels, findings) for row in rows]
     found: list[Row] = []
     for row in rows:
         if type(row) is dict:
@@ -76,6 +80,22 @@ def _with_seconds(row: Any, inputs: Sequence[str], iso_times: tuple[str, str]) -
         return row
     changed = row.copy()
     changed[place] = seconds
+    return changed
+
+
+def _with_places(row: Any, inputs: Sequence[str], levels: Mapping[str, Levels], findings: SchemaFindings) -> Any:
+    """The row with each category as the place of its level, NaN and a finding if it is none."""
+    if type(row) is not dict and (type(row) is not list or len(row) != len(inputs)):
+        return row
+    changed = row.copy()
+    for name, known in levels.items():
+        place: Any = name if type(row) is dict else inputs.index(name)
+        if type(row) is dict and name not in row:
+            continue
+        text = category_levels.text_of(row[place])
+        if text is None:
+            findings.add(decoded_rows.NOT_A_CATEGORY, name)
+        changed[place] = math.nan if text is None else known.place(text)
     return changed
 
 

@@ -14,7 +14,7 @@ rate up to 2.6 times.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from ml.model import out_of_fold
 from ml.model.adaptation import noisy_or
-from ml.model.adaptation.expert_columns import Design, ExpertColumns
+from ml.model.adaptation.expert_columns import NO_LEVELS, Design, ExpertColumns
 from ml.model.adaptation.noisy_or import Array, Prior, Weights
 from ml.model.calibration_line import MIN_SLOPE
 from ml.model.model_document import Line
@@ -38,7 +38,7 @@ MAX_LOG_ODDS = 50.0  # of the champion in the fit: one extreme row must not deci
 _LEAST_RATE = 1e-4  # the fit starts with an expert that gives every row this probability, or the rate of frauds
 NO_EXPERT, AMOUNTS, TAILS = "no expert", "amounts", "amounts and tails"
 CANDIDATES = (NO_EXPERT, AMOUNTS, TAILS)
-"""What the expert may use, the simplest first: nothing; a table of amounts and linear terms; tables of tails too.
+"""What the expert may use, the simplest first: nothing; tables of amounts and levels and linear terms; tails too.
 
 Without an expert, frauds by chance take its place in the fit, at the same rate in every row: a fraud that the champion
 finds very unlikely, as there are some in any weeks, is then no reason for an expert. The model does not keep them.
@@ -108,18 +108,21 @@ def adapt(
     history: Line,
     blocks: int,
     candidates: Sequence[str] = CANDIDATES,
+    levels: Mapping[str, Sequence[str]] = NO_LEVELS,
 ) -> Adapted:
     """Adapts a champion to labelled transactions.
 
     The same rows in the same order give the same bits on any number of cores, as in estimator.fit.
 
     Args:
-        X: one row per transaction, oldest first, and one column per name in `columns.inputs`.
+        X: one row per transaction, oldest first, and one column per name in `columns.inputs`. A category is the place
+            of its level among `levels`, or their number.
         y: labels, 0 or 1.
         champion: the log-odds of the unadapted champion, one per row.
         history: the line from the champion's log-odds to those of the fraud rate on rows before the onset.
         blocks: of time, for the out-of-fold scores.
         candidates: which of CANDIDATES to compare, the simplest first; a later one must be better by MIN_GAIN.
+        levels: of each category; need not be the champion's, because new frauds may come with a new level.
 
     Raises:
         ValueError: there are fewer rows than blocks or no frauds, the fit did not converge, or the champion's ranking
@@ -136,7 +139,9 @@ def adapt(
     with threadpool_limits(limits=1):
         for name in candidates:
             chance = name == NO_EXPERT
-            expert = ExpertColumns.chance() if chance else ExpertColumns.of(columns, rows, tails=name == TAILS)
+            expert = ExpertColumns.chance()
+            if not chance:
+                expert = ExpertColumns.of(columns, rows, tails=name == TAILS, levels=levels)
             start = _start(history, expert, float(truth.mean()))
             problem = _Problem(log_odds, expert.design(columns, rows), truth, _prior(history, expert))
             found[name] = expert, _fit(problem, start, blocks, keep_expert=not chance)

@@ -1,4 +1,4 @@
-"""The columns of the part for new patterns: tables of the amount and of each feature's tails, and clipped linear terms.
+"""The columns of the part for new patterns: tables of amount, categories and features' tails, and clipped linear terms.
 
 Where the edges lie depends on the rows alone, never on their labels, and on no scenario: the levels are deciles and
 halves of what is left, and the outer 1, 5, 10 and 25 % of each feature. The amount has four such tables, each moved by
@@ -9,8 +9,9 @@ document, so the two agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ml.model.training_settings import Columns
 TAIL_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.75, 0.9, 0.95, 0.99)
 MAX_DEVIATIONS = 8.0  # a linear term counts at most as many, and nothing beyond the rows: it must not extrapolate
 AMOUNT_PRECISION, TAIL_PRECISION, LINEAR_PRECISION = 1.0, 5.0, 100.0  # of the weights' normal priors around 0
+LEVEL_PRECISION = 1.0
 AMOUNT_PRECISION_ALONE = 0.2
 """Of the weights of the amount's tables where there are none of tails.
 
@@ -30,6 +32,7 @@ New frauds may begin at an amount, and legitimate rows right below it must then 
 prior allows that only over several bins. Beside tables of tails, a weak prior lets the amount explain by chance what
 the tails explain. docs/retraining.md has figures.
 """
+NO_LEVELS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 _MIN_SCALE = 1e-100  # an input that varies less counts as constant: its coefficient per unit would overflow
 
@@ -61,11 +64,21 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of one input. A row in the bin `base` has no column and counts 0; None: every bin has a column."""
+    """A table of one input. A row in the bin `base` has no column and counts 0; None: every bin has a column.
+
+    The table of a category has `levels`, and an edge after the place of each: its bins are the levels, and the last one
+    is every other value.
+    """
 
     name: str
     edges: NDArray[np.float64]
     base: int | None
+    levels: tuple[str, ...] | None = None
+
+    @classmethod
+    def of_levels(cls, name: str, levels: Sequence[str]) -> Table:
+        """The table of a category."""
+        return cls(name=name, edges=np.arange(len(levels), dtype=np.float64) + 0.5, base=None, levels=tuple(levels))
 
     @property
     def width(self) -> int:
@@ -123,8 +136,19 @@ class ExpertColumns:
     """Of the prior of each weight: of the terms, the intercept (0 here: the fit sets it), then the tables' columns."""
 
     @classmethod
-    def of(cls, columns: Columns, X: NDArray[np.float64], *, tails: bool) -> ExpertColumns:
-        """The columns for transactions `X` (rows, columns.inputs), with or without the tables of the tails."""
+    def of(
+        cls,
+        columns: Columns,
+        X: NDArray[np.float64],
+        *,
+        tails: bool,
+        levels: Mapping[str, Sequence[str]] = NO_LEVELS,
+    ) -> ExpertColumns:
+        """The columns for transactions `X` (rows, columns.inputs), with or without the tables of the tails.
+
+        Args:
+            levels: of each category; `X` has places among them.
+        """
         place = {name: at for at, name in enumerate(columns.inputs)}
         terms = [_term(name, "identity", X[:, place[name]]) for name in columns.features]
         tables, precisions = [], []
@@ -134,6 +158,9 @@ class ExpertColumns:
             for number in range(AMOUNT_TABLES):
                 tables.append(Table(name=columns.amount, edges=_edges(amounts, amount_levels(number)), base=None))
                 precisions.append(AMOUNT_PRECISION if tails else AMOUNT_PRECISION_ALONE)
+        for name in columns.categories:
+            tables.append(Table.of_levels(name, levels[name]))
+            precisions.append(LEVEL_PRECISION)
         for name in columns.features if tails else ():
             values = X[:, place[name]]
             edges = _edges(values, TAIL_LEVELS)
@@ -186,10 +213,17 @@ class ExpertColumns:
     def part(self, weights: NDArray[np.float64]) -> dict[str, Any]:
         """The part of a model document with these weights; the tables of one input are added up to one."""
         by_input: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+        levels: list[dict[str, Any]] = []
         start = self.intercept + 1
         for table in self.tables:
             coefficients = table.coefficients(weights[start : start + table.width])
             start += table.width
+            if table.levels is not None:
+                *known, other = coefficients.tolist()
+                levels.append(
+                    {"input": table.name, "levels": list(table.levels), "coefficients": known, "other": other}
+                )
+                continue
             by_input.setdefault(table.name, []).append((table.edges, coefficients))
         tables = []
         for name, found in by_input.items():
@@ -213,7 +247,7 @@ class ExpertColumns:
             "bins": tables,
             "intercept": float(weights[self.intercept]),
             "recalibration": None,
-        }
+        } | ({"levels": levels} if levels else {})
 
 
 def _term(name: str, transform: str, values: NDArray[np.float64]) -> Term | None:

@@ -156,11 +156,12 @@ def _schema(known: Reference, window: WindowSummary, rules: Rules) -> list[Findi
         findings.append(
             _share("missing", column.name, (tally.missing, window.rows), limits.max_missing, "rows lack it")
         )
-        beyond = tally.below + tally.above
-        low, high = column.summary.low, column.summary.high
-        words = f"rows lie outside {low:g} to {high:g}"
-        findings.append(_share("out_of_range", column.name, (beyond, tally.n), limits.max_out_of_range, words))
-        if column.values is not None:
+        if column.levels is None:
+            beyond = tally.below + tally.above
+            low, high = column.summary.low, column.summary.high
+            words = f"rows lie outside {low:g} to {high:g}"
+            findings.append(_share("out_of_range", column.name, (beyond, tally.n), limits.max_out_of_range, words))
+        if column.values is not None or column.levels is not None:
             words = "rows have a value that the reference does not list"
             findings.append(_share("unseen", column.name, (tally.unseen, tally.n), limits.max_unseen, words))
     return findings

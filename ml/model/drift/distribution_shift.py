@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.model.drift import category_counts
 from ml.model.drift.concept_drift import predictive_tail
 from ml.model.drift.divergence import Counts, Divergence, mean_shift
 from ml.model.drift.histogram import Column, Tally
@@ -38,13 +39,14 @@ class Shifts:
 
 
 def measure(columns: Sequence[Column], tallies: Sequence[Tally]) -> Shifts:
-    """Computes every statistic of every column against its reference."""
+    """Computes every statistic of every column against its reference; a category has those that need no order."""
     width = max(len(tally.bins) for tally in tallies)
     reference, window = (np.zeros((len(columns), width)) for _ in range(2))
     moments = []
     for row, (column, tally) in enumerate(zip(columns, tallies, strict=True)):
-        reference[row, : len(column.summary.counts)] = column.summary.counts
-        window[row, : len(tally.bins)] = tally.bins
+        for counts_of, bins in ((reference, column.summary.counts), (window, tally.bins)):
+            shown = bins if column.levels is None else category_counts.grouped(bins, column.groups)
+            counts_of[row, : len(shown)] = shown
         moments.append(column.binner.moments(tally.n, tally.total, tally.squares))
     mean, std = np.array(moments).T
     counts = Counts(reference, window)
@@ -58,6 +60,9 @@ def measure(columns: Sequence[Column], tallies: Sequence[Tally]) -> Shifts:
         ),
         "chi_square": counts.chi_square(),
     }
+    for row, column in enumerate(columns):
+        for name in category_counts.UNTESTED if column.levels is not None else ():
+            figures[name].value[row], figures[name].p_value[row] = 0.0, 1.0
     features = tuple(
         FeatureDrift(
             name=column.name,
@@ -67,6 +72,7 @@ def measure(columns: Sequence[Column], tallies: Sequence[Tally]) -> Shifts:
             missing=tally.missing / max(tally.n + tally.missing, 1),
             out_of_range=(tally.below + tally.above) / max(tally.n, 1),
             fired=False,
+            unseen=None if column.levels is None else tally.unseen / max(tally.n, 1),
         )
         for row, (column, tally) in enumerate(zip(columns, tallies, strict=True))
     )
@@ -77,7 +83,8 @@ def inputs(shifts: Shifts, rules: Rules) -> tuple[list[Finding], tuple[FeatureDr
     """The findings of data drift, and the inputs, marked if one of their findings fired."""
     limits: DataRules = rules.data
     floors = {name: float(getattr(limits, f"min_{name}")) for name in STATISTICS}
-    alpha = limits.alpha / (len(shifts.features) * len(floors) * rules.looks)
+    tests = sum(len(_tested(feature, floors)) for feature in shifts.features)
+    alpha = limits.alpha / (tests * rules.looks)
     return _fired("data", shifts, floors, alpha)
 
 
@@ -99,7 +106,7 @@ def _fired(
 ) -> tuple[list[Finding], tuple[FeatureDrift, ...]]:
     findings = []
     for row, feature in enumerate(shifts.features):
-        for name, floor in floors.items():
+        for name, floor in _tested(feature, floors).items():
             value, p_value = float(getattr(feature, name)), float(shifts.p_values[name][row])
             findings.append(
                 Finding(
@@ -116,6 +123,12 @@ def _fired(
             )
     names = {finding.subject for finding in findings if finding.fired}
     return findings, tuple(dataclasses.replace(item, fired=item.name in names) for item in shifts.features)
+
+
+def _tested(feature: FeatureDrift, floors: Mapping[str, float]) -> dict[str, float]:
+    """The statistics that are tested of an input, with their limits."""
+    left_out = category_counts.UNTESTED if feature.unseen is not None else frozenset()
+    return {name: floor for name, floor in floors.items() if name not in left_out}
 
 
 def _alert_rate(found: tuple[int, int], reference: tuple[int, int], limits: PredictionRules, alpha: float) -> Finding:

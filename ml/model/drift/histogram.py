@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.model.category_levels import Levels
+from ml.model.drift import category_counts
 from ml.model.drift.additive_sums import Binner, finite, time_of_day
 from ml.model.drift.reference import Summary
 
@@ -22,12 +24,44 @@ DAY_LENGTHS = {"seconds_of_day": 86_400.0, "milliseconds_of_day": 86_400_000.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the reference: its summary, its kind, and its distinct values if they are few."""
+    """One column of the reference: its summary, its kind, and its distinct values if they are few.
+
+    `levels` are the values of a category, None for a number: rows have their places, and its bins are the levels.
+    """
 
     name: str
     kind: str
     summary: Summary
     values: tuple[float, ...] | None = None
+    levels: Levels | None = None
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Column:
+        """The column of an entry of baseline.json."""
+        if item["kind"] != category_counts.KIND:
+            values = None if item.get("values") is None else tuple(item["values"])
+            return cls(name=item["name"], kind=item["kind"], summary=Summary.from_dict(item), values=values)
+        levels = Levels(item["values"])
+        summary = Summary(
+            edges=tuple((np.arange(1, len(levels.levels)) - 0.5).tolist()),
+            low=0.0,
+            high=max(levels.other - 1, 0.0),
+            counts=tuple(item["counts"]),
+            below=0,
+            above=0,
+            missing=item["missing"],
+            n=item["n"],
+            mean=0.0,
+            std=0.0,
+            min=None,
+            max=None,
+        )
+        return cls(name=item["name"], kind=item["kind"], summary=summary, levels=levels)
+
+    @cached_property
+    def groups(self) -> NDArray[np.intp]:
+        """The group of each level in the tests."""
+        return category_counts.groups(self.summary.counts)
 
     @cached_property
     def binner(self) -> Binner:
@@ -52,20 +86,17 @@ class Reference:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """The inputs, in the column order of a request."""
-        return tuple(
-            Column(
-                name=item["name"],
-                kind=item["kind"],
-                summary=Summary.from_dict(item),
-                values=None if item.get("values") is None else tuple(item["values"]),
-            )
-            for item in self.document["inputs"]
-        )
+        return tuple(map(Column.of, self.document["inputs"]))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs, in the column order of a request."""
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def levels(self) -> dict[str, Levels]:
+        """The levels of each category: a window's rows have places among them."""
+        return {column.name: column.levels for column in self.columns if column.levels is not None}
 
     @cached_property
     def scores(self) -> Column:
@@ -86,7 +117,8 @@ class Tally:
     """One column of a window: rows per bin of the reference, and the sums from which Binner computes moments.
 
     `n` counts finite values, `missing` the others; `below` and `above` those outside the reference's range, which
-    are also in the outer bins. `unseen` counts values that the reference does not list, if it lists its values.
+    are also in the outer bins. `unseen` counts values that the reference does not list, if it lists its values; those
+    of a category are in no bin.
     """
 
     bins: tuple[int, ...]
@@ -102,8 +134,10 @@ class Tally:
 
     @classmethod
     def of(cls, column: Column, values: NDArray[Any]) -> Tally:
-        """The tally of one column's values."""
+        """The tally of one column's values; of a category, the places of its levels."""
         kept = finite(values)
+        if column.levels is not None:
+            return cls._of_places(column.levels, kept, len(values) - len(kept))
         day = DAY_LENGTHS.get(column.kind)
         if day is not None:
             kept = time_of_day(kept, day)
@@ -120,6 +154,22 @@ class Tally:
             squares=count.squares,
             low=count.low,
             high=count.high,
+        )
+
+    @classmethod
+    def _of_places(cls, levels: Levels, places: NDArray[np.float64], missing: int) -> Tally:
+        *bins, unseen = np.bincount(places.astype(np.intp), minlength=len(levels.levels) + 1).tolist()
+        return cls(
+            bins=tuple(bins),
+            n=len(places),
+            missing=missing,
+            below=0,
+            above=0,
+            unseen=unseen,
+            total=0,
+            squares=0,
+            low=None,
+            high=None,
         )
 
     @classmethod

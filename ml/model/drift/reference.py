@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ml.model import time_units
 from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
-from ml.model.drift import performance_estimation, ranking
+from ml.model.drift import category_counts, performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
 from ml.model.metrics import Confusion
 from ml.model.run_kinds import ADAPT, DROP, FIT, THRESHOLD, RunKind
@@ -161,6 +161,8 @@ def _kind(columns: Columns, name: str) -> str:
 
 
 def _reference(columns: Columns, name: str, values: ArrayLike) -> dict[str, Any]:
+    if name in columns.categories:
+        return category_counts.reference(name, np.asarray(values, dtype=object).tolist())
     array = observed(columns, name, values)
     summary = Summary.reference(array)
     if name == columns.clock:  # every second of the day is in range, even if the reference covers only some hours
@@ -234,10 +236,7 @@ def complete_reference(
         for part in windows
         if part != "test"
     ]
-    inputs = [
-        {key: item[key] for key in ("name", "kind")} | _extended(item, observed(columns, item["name"], X[item["name"]]))
-        for item in started["inputs"]
-    ]
+    inputs = [_extended(columns, item, X[item["name"]]) for item in started["inputs"]]
     bands = started["fraud_by_amount"]
     amounts = _amounts(columns, X)
     added = _bands(np.asarray(bands["edges"]), amounts, y)
@@ -266,13 +265,17 @@ def _amounts(columns: Columns, X: pd.DataFrame) -> NDArray[np.float64]:
     return np.zeros(len(X)) if columns.amount is None else np.asarray(X[columns.amount], dtype=np.float64)
 
 
-def _extended(item: Mapping[str, Any], values: NDArray[np.float64]) -> dict[str, Any]:
-    summary = Summary.from_dict(item)
+def _extended(columns: Columns, item: Mapping[str, Any], rows: ArrayLike) -> dict[str, Any]:
+    if item["kind"] == category_counts.KIND:
+        return category_counts.extended(item, np.asarray(rows, dtype=object).tolist())
+    values, summary = observed(columns, item["name"], rows), Summary.from_dict(item)
     combined = summary + Summary.of(values, summary.edges, summary.low, summary.high)
     known = item["values"]
-    return {
-        "values": known if known is None else _distinct_values(np.concatenate([known, values]))
-    } | combined.to_dict()
+    return (
+        {key: item[key] for key in ("name", "kind")}
+        | {"values": known if known is None else _distinct_values(np.concatenate([known, values]))}
+        | combined.to_dict()
+    )
 
 
 def _bands(edges: NDArray[np.float64], amounts: ArrayLike, y: ArrayLike) -> dict[str, list[int]]:

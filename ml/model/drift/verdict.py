@@ -46,7 +46,11 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureDrift:
-    """All drift statistics of one input or of the score, whether they fired or not. `mean_shift` is signed."""
+    """All drift statistics of one input or of the score, whether they fired or not. `mean_shift` is signed.
+
+    `unseen` is the share of a category's values that the reference does not list, None for a number. A category has no
+    order: `ks`, `mean_shift`, `mean`, `std` and `out_of_range` are 0 and are not tested.
+    """
 
     name: str
     ks: float
@@ -59,6 +63,7 @@ class FeatureDrift:
     missing: float
     out_of_range: float
     fired: bool
+    unseen: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

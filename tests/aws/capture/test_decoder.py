@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from datetime import UTC, datetime
@@ -13,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.aws.capture import column_decoder
+from ml.aws.capture import column_decoder, record_decoder
 from ml.aws.capture.decoder import DecodedGroup, decode
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.line_stream import Block
 from ml.aws.capture.object_listing import CapturedObject
+from ml.aws.capture.text_inputs import TextInputs
+from ml.model.category_levels import Levels
 from tests.aws.capture import captured_lines
 from tests.aws.capture.captured_lines import INPUTS, line
 
@@ -153,14 +157,91 @@ def test_iso_times_become_seconds_both_ways(kind: str, monkeypatch: pytest.Monke
         raise NotUniform
 
     for _ in range(2):
-        decoded = decode([block], INPUTS, 0, 1 << 62, ("Time", "Europe/Berlin"))
+        decoded = decode([block], INPUTS, 0, 1 << 62, TextInputs(iso_times=("Time", "Europe/Berlin")))
         assert [row[0] for row in rows_of(decoded)] == [[1772344800.25, 0.5, 1.0, 2.0]] * 2
         assert not decoded.findings.schema
         monkeypatch.setattr(column_decoder, "decode_inputs", never)
     block = Block(source=SOURCE, first=1, data=line((bodies[kind].replace(texts[0], "soon"), kind), answer))
-    decoded = decode([block], INPUTS, 0, 1 << 62, ("Time", "Europe/Berlin"))
+    decoded = decode([block], INPUTS, 0, 1 << 62, TextInputs(iso_times=("Time", "Europe/Berlin")))
     assert sorted(str(row[0][0]) for row in rows_of(decoded)) == ["1772344800.25", "None"]
     assert dict(decoded.findings.schema) == {("not a number", "Time"): 1}
+
+
+SHOPS = TextInputs(levels={"Amount": Levels(["", "5411", "a:b", "food", "Süßes", "true"])})
+shop_value: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(["", "food", " food ", "a:b", "Süßes", "5411", "unseen", "a: t", 'say "hi"', "a,b", "x" * 129]),
+    st.sampled_from([None, 5411, True, 1.5, [], {}]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=6),
+)
+
+
+def _row(shop: Any) -> list[Any]:
+    return [0.5, 1.0, 2.0, shop]
+
+
+@st.composite
+def captured_category(draw: st.DrawFn) -> bytes:
+    """A captured line of one of the formats whose last column is a category, usually a valid one."""
+    shops = draw(st.lists(shop_value, min_size=1, max_size=3))
+    rows = [[0.5, 1.0, 2.0, shop] for shop in shops]
+    kind = draw(st.sampled_from([CSV, JSON, LINES]))
+    ascii_only = draw(st.booleans())
+    if kind == CSV:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(
+            [*row[:3], row[3] if isinstance(row[3], str | int) else ""] for row in rows
+        )
+        body = text.getvalue()
+    else:
+        named = captured_lines.named(rows)
+        if draw(st.sampled_from([False, False, True])):
+            del named[0]["Amount"]
+        dumped = [json.dumps(item, ensure_ascii=ascii_only) for item in named]
+        body = f'{{"instances":[{",".join(dumped)}]}}' if kind == JSON else "\n".join(dumped)
+    return line((body, kind), (captured_lines.predictions([0.5] * len(rows)), JSON), plain=draw(st.booleans()))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(captured_category(), min_size=1, max_size=4), st.booleans())
+def test_categories_have_the_same_places_both_ways(lines: list[bytes], many: bool) -> None:
+    """By columns and by records: places, missing values and findings are the same, whatever the text holds."""
+    lines = lines * 12 if many else lines
+    block = Block(source=SOURCE, first=1, data=b"\n".join(lines))
+
+    def found() -> Any:
+        decoded = decode([block], INPUTS, 0, 1 << 62, SHOPS)
+        return rows_of(decoded), sorted((item.number, item.reason) for item in decoded.unread), decoded.findings.schema
+
+    def never(*arguments: Any) -> Any:
+        raise NotUniform
+
+    together = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column_decoder, "decode_inputs", never)
+        assert found() == together
+
+
+def test_category_is_counted_by_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level has its place, any other text the last one; what is no category is missing, with a finding."""
+    shops: list[Any] = ["food", " food", None, 5411, "unseen", 1.5, []]
+    rows = captured_lines.named([_row(shop) for shop in shops])
+    body = json.dumps({"instances": rows}), JSON
+    block = Block(source=SOURCE, first=1, data=line(body, (captured_lines.predictions([0.5] * len(rows)), JSON)))
+    decoded = decode([block], INPUTS, 0, 1 << 62, SHOPS)
+    places = [row[0][3] for row in rows_of(decoded)]
+    assert sorted(places, key=str) == [0.0, 1.0, 3.0, 3.0, 6.0, None, None]
+    assert dict(decoded.findings.schema) == {("not a category", "Amount"): 2}
+
+    def decode_one_by_one(*arguments: Any) -> Any:
+        raise AssertionError("decoded one by one")
+
+    monkeypatch.setattr(record_decoder, "decode_inputs", decode_one_by_one)
+    for texts in (["food", "a:b", "", "unseen"], ["food", " 5411 "]):  # the fast path takes ordinary text
+        rows = captured_lines.named([_row(shop) for shop in texts])
+        body = json.dumps({"instances": rows}), JSON
+        block = Block(source=SOURCE, first=1, data=line(body, (captured_lines.predictions([0.5] * len(rows)), JSON)))
+        places = [row[0][3] for row in rows_of(decode([block], INPUTS, 0, 1 << 62, SHOPS))]
+        assert sorted(places) == sorted(SHOPS.levels["Amount"].places(text.strip() for text in texts))
 
 
 MOMENTS = ("12:00:01Z", "12:00:00.5Z", "12:00:00+00:00", "14:00:00+02:00", "12:00:60Z", "noon")
