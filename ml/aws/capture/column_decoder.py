@@ -214,8 +214,8 @@ def _refuse_extra_values(texts: pa.Array, *, pairs: int, strings: int, colons: i
     """Raises NotUniform where the bodies hold more than the decoded `pairs` of name and value.
 
     Each name needs one colon at least, so exactly `pairs` colons, and the `colons` within decoded text, mean that there
-    is no other name. Two quotation marks for each name and each of the `strings` mean that no number was quoted. `true` and `false`, which DuckDB reads as 1
-    and 0, are recognised by their first letter.
+    is no other name. Two quotation marks for each name and each of the `strings` mean that no number was quoted. `true`
+    and `false`, which DuckDB reads as 1 and 0, are recognised by their first letter.
     """
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     text = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
