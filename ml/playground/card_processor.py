@@ -150,7 +150,7 @@ class CardProcessor:
     ) -> None:
         counts = self.counts_by_month[month]
         assert self._control is not None  # noqa: S101 - the control starts with the first model
-        rows = np.column_stack([table[name].to_numpy() for name in self._control.inputs])
+        rows = self._control.matrix(table.select(self._control.inputs).to_pandas())
         frauds = truth == 1
         scored = ScoredRows(
             truth=frauds,

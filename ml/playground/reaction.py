@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from ml import config
 from ml.model.scorer import Scorer
 from ml.playground.daily_look import Look
@@ -59,7 +57,7 @@ def _recovers(year: Year, model: Scorer, deployment: Deployment, end: date) -> b
         return False
     frauds = found = 0
     for day in map(year.day, days):
-        rows = np.column_stack([day.transactions[name].to_numpy() for name in model.inputs])
+        rows = model.matrix(day.transactions.select(model.inputs).to_pandas())
         alerts, truth = model.decide(model.score(rows)) == 1, day.truth == 1
         frauds, found = frauds + int(truth.sum()), found + int((truth & alerts).sum())
     return found >= RECOVERED_RECALL * frauds > 0

@@ -28,8 +28,8 @@ time: {{column: epoch_seconds, unit: epoch_seconds, zone: UTC}}
 event_id: null
 entity: card_id
 features: [{", ".join(FEATURES)}]
-categories: []
-keep: [merchant_category]
+categories: [merchant_category]
+keep: []
 """
 _FILES_A_DAY = 2
 

@@ -10,14 +10,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml.model.run_kinds import RunKind
 from ml.model.training_settings import Settings
@@ -69,13 +71,20 @@ class Bench:
         _write(self.processing / "dataset" / "labels" / f"{name}.parquet", table)
 
     def data(
-        self, n: int = 4000, share: float = 0.05, seed: int = 0, *, day: int = 0, new_share: float = 0.0
+        self,
+        n: int = 4000,
+        share: float = 0.05,
+        seed: int = 0,
+        *,
+        day: int = 0,
+        new_share: float = 0.0,
+        draw: Callable[[int, float, int], tuple[pd.DataFrame, NDArray[np.int8]]] = rows,
     ) -> pa.Table:
-        """Adds `n` labelled transactions, of two days from `day` on, and returns them.
+        """Adds `n` labelled transactions of `draw`, of two days from `day` on, and returns them.
 
         With `new_share`, that share of the highest amounts are frauds too.
         """
-        X, y = rows(n, share, seed)
+        X, y = draw(n, share, seed)
         if new_share:
             y[X["Amount"] > X["Amount"].quantile(1 - new_share)] = 1
         name = f"202601{day + 1:02d}-abc"
@@ -166,7 +175,7 @@ class Bench:
 def transactions(ids: Sequence[str], X: Any, seconds: Sequence[float] | None = None) -> pa.Table:
     """Transactions as the lake holds them; event_time follows from Time unless `seconds` after START are given."""
     times = [START + timedelta(seconds=float(s)) for s in (X["Time"] if seconds is None else seconds)]
-    columns = {name: pa.array(np.asarray(X[name], dtype=np.float64)) for name in X.columns}
+    columns = {name: pa.array(X[name], pa.string() if X[name].dtype == object else pa.float64()) for name in X.columns}
     return pa.table({"event_id": list(ids), "event_time": pa.array(times, TIMES), **columns})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from ml.model.adaptation.expert_columns import (
 )
 from ml.model.scorer import Scorer
 from tests.harness.columns import ulb_columns
-from tests.model.scoring_samples import DOCUMENT, rows
+from tests.model.scoring_samples import CATEGORIES, DOCUMENT, rows
 
 pytestmark = pytest.mark.container
 COLUMNS = ulb_columns(("V1", "V2"))
@@ -46,6 +47,23 @@ def test_exported_part_has_the_log_odds_of_the_design(tails: bool, X: NDArray[np
         np.testing.assert_allclose(
             served(expert, weights, values), expert.design(COLUMNS, values).product(weights), rtol=1e-9, atol=1e-9
         )
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.integers(0, 99), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_exported_levels_have_the_log_odds_of_the_design(places: list[int], seed: int, tails: bool) -> None:
+    """Each level of a category has a weight, other values one together, wherever the champion's levels are others."""
+    columns, levels = ulb_columns(("V1", "V2"), categories=("shop",)), ("a", "b", "food", "z")
+    X = np.column_stack([rows(len(places), seed), np.array(places, dtype=np.float64)])
+    expert = ExpertColumns.of(columns, X, tails=tails, levels={"shop": levels})
+    weights = np.random.default_rng(seed).normal(size=len(expert.precision))
+    document = CATEGORIES | {"parts": [CATEGORIES["parts"][0], expert.part(weights)]}
+    scorer = Scorer.from_json(json.dumps(document))
+    frame = pd.DataFrame(X, columns=list(columns.inputs))
+    frame["shop"] = [(*levels, "unseen")[place] for place in places]
+    np.testing.assert_allclose(
+        scorer.log_odds(scorer.matrix(frame))[:, 1], expert.design(columns, X).product(weights), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_edges_are_quantiles_of_the_rows() -> None:
