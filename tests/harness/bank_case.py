@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FEATURES = tuple(f"feat_{letter}" for letter in "abcdefgh")
 CATEGORIES = ("grocery", "travel", "fuel", "online", "cash")
+LEGITIMATE_SHARES, FRAUD_SHARES = (0.45, 0.1, 0.2, 0.2, 0.05), (0.1, 0.1, 0.1, 0.5, 0.2)
 DATA_YAML = f"""# The bank's columns; everything else of model-config/ stays as it is in the template.
 label: is_fraud
 amount: txn_amount
@@ -66,19 +67,24 @@ class BankCase:
         return written
 
     def _table(self, random: np.random.Generator, first: datetime, rows: int) -> pa.Table:
-        """Half a day: frauds have other means in three features, higher amounts, and come at night."""
+        """Half a day: frauds have other means in three features, higher amounts and other merchant categories."""
         fraud = random.random(rows) < self.fraud_share
         seconds = np.sort(random.integers(0, 12 * 3_600, rows))
         columns = {name: random.normal(size=rows) for name in FEATURES}
         for name, shift in (("feat_a", 2.5), ("feat_c", -2.0), ("feat_f", 1.5)):
             columns[name] = columns[name] + shift * fraud
+        chosen = np.where(
+            fraud,
+            random.choice(CATEGORIES, rows, p=FRAUD_SHARES),
+            random.choice(CATEGORIES, rows, p=LEGITIMATE_SHARES),
+        )
         cents = np.rint(np.exp(random.normal(3.0, 1.0, rows) + 0.8 * fraud) * 100).astype(np.int64)
         return pa.table(
             {
                 "txn_amount": pa.array([Decimal(each).scaleb(-2) for each in cents.tolist()], pa.decimal128(18, 2)),
                 "epoch_seconds": pa.array(seconds + int(first.timestamp()), pa.int64()),
                 **columns,
-                "merchant_category": random.choice(CATEGORIES, rows).tolist(),
+                "merchant_category": chosen.tolist(),
                 "card_id": [f"{card:06d}" for card in random.integers(0, 50_000, rows).tolist()],
                 "is_fraud": pa.array(fraud.astype(np.int8)),
             }
