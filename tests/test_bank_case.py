@@ -178,5 +178,9 @@ def _capture(
         lines.append(captured_lines.line((body, kind), (invoke(body, kind), JSON), at=at, inference_id=f"r{place}"))
     for line in lines:
         hour = json.loads(line)["eventMetadata"]["inferenceTime"][:13].replace("-", "/").replace("T", "/")
-        s3_objects.write(f"s3://{lake.bucket}/capture/{name}/AllTraffic/{hour}/{uuid4()}.jsonl", line + b"\n", "application/jsonlines")
+        s3_objects.write(
+            f"s3://{lake.bucket}/capture/{name}/AllTraffic/{hour}/{uuid4()}.jsonl",
+            line + b"\n",
+            "application/jsonlines",
+        )
     return name
