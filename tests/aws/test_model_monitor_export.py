@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.aws import model_monitor_export
-from ml.aws.model_monitor_export import Column
+from ml.aws.model_monitor_export import Category, Column
 
 
 def column(counts: list[int], *, low: float = -3.0, high: float = 3.0, missing: int = 0) -> Column:
@@ -48,6 +48,28 @@ def test_statistics_have_the_documented_fields() -> None:
     assert kll["buckets"][0] == {"lower_bound": -3.0, "upper_bound": -2.0, "count": 2.0}
     assert set(kll["sketch"]) == {"parameters", "data"}
     json.dumps(found, allow_nan=False)
+
+
+def test_category_is_a_string_column() -> None:
+    """Values with their counts in the statistics, the domain in the constraints; a value without rows is no bucket."""
+    shop = Category(name="shop", missing=2, counts={"food": 5, "fuel": 0, "": 3})
+    (feature,) = model_monitor_export.statistics(10, [shop])["features"]
+    assert feature == {
+        "name": "shop",
+        "inferred_type": "String",
+        "string_statistics": {
+            "common": {"num_present": 8, "num_missing": 2},
+            "distinct_count": 2,
+            "distribution": {"categorical": {"buckets": [{"value": "food", "count": 5}, {"value": "", "count": 3}]}},
+        },
+    }
+    (limits,) = model_monitor_export.constraints([shop], max_missing=0.01, max_distance=0.1)["features"]
+    assert limits == {
+        "name": "shop",
+        "inferred_type": "String",
+        "string_constraints": {"domains": ["food", "fuel", ""]},
+        "completeness": 0.79,
+    }
 
 
 @given(st.lists(st.integers(0, 100_000), min_size=2, max_size=12))

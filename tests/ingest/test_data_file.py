@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
 from ml.errors import DataError
 from ml.ingest import data_file
+from ml.model.category_levels import text_of
 from ml.model.training_settings import TimeColumn
 from tests.harness.columns import ulb_columns
 from tests.ingest.data_files import COLUMNS, GOOD, HEADER, found, read
@@ -135,6 +137,48 @@ def test_kept_columns_and_configured_id_are_text(tmp_path: Path) -> None:
         ["a", "", "2026-03-01"],
     ]
     assert found(content) == [("duplicate event_id", "tx", 3, "a")]
+
+
+SHOPS = ulb_columns(("V1", "V2"), categories=("shop",))
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pa.array([" food ", None, ""]), ["food", "", ""]),
+        (pa.array([5411, None, -1], pa.int32()), ["5411", "", "-1"]),
+        (pa.array([True, False, None]), ["true", "false", ""]),
+        (pa.array(["x" * 129, "x" * 128, "a"]), ["x" * 129, "x" * 128, "a"]),
+    ],
+    ids=["text", "whole numbers", "booleans", "long"],
+)
+def test_category_is_text_as_in_a_request(tmp_path: Path, values: pa.Array, texts: list[str]) -> None:
+    """Without outer spaces, nothing as the empty text, in Parquet and in CSV; one that is too long is a fault."""
+    numbers = {name: [1.0, 2.0, 3.0] for name in ("Time", "V1", "V2", "Amount")}
+    table = pa.table({"shop": values, **numbers, "Class": [0, 1, 0]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    pa_csv.write_csv(table, tmp_path / "a.csv")
+    for name in ("a.parquet", "a.csv"):
+        content = data_file.read(str(tmp_path / name), SHOPS)
+        assert content.frame["shop"].tolist() == texts
+        faults = [(fault.kind, fault.column, fault.rows.tolist()) for fault in content.faults]
+        assert faults == ([("category too long", "shop", [0])] if len(texts[0]) > 128 else [])
+        assert [text_of(value) for value in values.to_pylist()] == [
+            text if len(text) <= 128 else None for text in texts
+        ]
+
+
+@pytest.mark.parametrize(
+    "values", [pa.array([1.5]), pa.array([1], pa.timestamp("us")), pa.array([["a"]]), pa.array([b"a"])]
+)
+def test_category_of_another_type_is_refused(tmp_path: Path, values: pa.Array) -> None:
+    """A measurement has no single spelling; the message names the column, its type and what to do."""
+    numbers = {name: [1.0] for name in ("Time", "V1", "V2", "Amount")}
+    pq.write_table(pa.table({"shop": values, **numbers, "Class": [0]}), tmp_path / "a.parquet")
+    with pytest.raises(
+        DataError, match=r"column 'shop' is .*; a column of categories in data\.yaml must be text, whole"
+    ):
+        data_file.read(str(tmp_path / "a.parquet"), SHOPS)
 
 
 @pytest.mark.parametrize(

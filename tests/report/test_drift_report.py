@@ -19,6 +19,7 @@ from ml.model.drift import detector
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.report import drift_report as report
 from tests.harness.platform.monitored import COLUMNS, SCORER, archive, draw
+from tests.model.drift import test_category_counts
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
@@ -115,6 +116,22 @@ def test_window_without_traffic_has_a_page_without_plots() -> None:
     text = report.page(written(found, labels={"days": []}), found, [found], pictures)
     assert "too little traffic, or none for too long, to test for drift" in text
     assert "<img" not in text
+
+
+def test_page_shows_categories() -> None:
+    """An input that is text has Cohen's w and the share of unseen values, and dashes where a number has a mean."""
+    found = test_category_counts.verdict(lambda shops: np.where(np.arange(len(shops)) % 20 == 0, "FOOD", shops))
+    text = report.page(written(found), found, [found], {})
+    (row,) = re.findall(r"<tr><td[^>]*>shop.*?</tr>", text)
+    figures = re.findall(r'<td class="number">([^<]*)</td>', row)
+    shop = next(item for item in found.features if item.name == "shop")
+    assert figures == [
+        report.figure(shop.js), "–", report.figure(shop.psi), report.figure(shop.chi_square),
+        "–", "–", "–", "0", "–", "0.05",
+    ]  # fmt: skip
+    assert "200 of 4,000 rows have a value that the reference does not list" in text
+    words = re.findall(r"<th[^>]*>([^<]*)</th>", text[text.index("<h2>Inputs") :])
+    assert words[:10] == ["input", "JS", "KS", "PSI", "w", "mean shift", "mean", "std", "missing", "out of range"]
 
 
 def test_page_shows_what_fired_and_the_limits(page: str) -> None:
