@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_adaptation_learns_a_new_level_and_keeps_the_known_part(fitted: Bench, t
     champion = artifact.read(fitted.artifact()).model
     bench.whole(kind="adapt", champion=bench.crown(fitted.artifact()))
     model = artifact.read(bench.artifact()).model
+    assert re.search("was added, with amounts(,| and) categories", " ".join(bench.evaluation()["fit"]["notes"]))
     known, new = model.document.parts
     assert known.levels == champion.document.parts[0].levels
     by_level = {table.input: dict(zip(table.levels, table.coefficients, strict=True)) for table in new.levels}

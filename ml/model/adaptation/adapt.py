@@ -44,6 +44,8 @@ Without an expert, frauds by chance take its place in the fit, at the same rate 
 finds very unlikely, as there are some in any weeks, is then no reason for an expert. The model does not keep them.
 """
 
+_WITH_CATEGORIES = {AMOUNTS: "amounts and categories", TAILS: "amounts, categories and tails"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adapted:
@@ -53,6 +55,7 @@ class Adapted:
     new patterns; the only weight is then that of chance. `scores` are the out-of-fold probabilities of the rows, from
     models that were not fitted to them.
     `candidate` is the one chosen of CANDIDATES; `log_likelihoods` are those of each candidate's out-of-fold scores.
+    `categories` says whether the rows have some, which every candidate with amounts may use.
     """
 
     expert: ExpertColumns | None
@@ -60,6 +63,7 @@ class Adapted:
     scores: Array
     candidate: str
     log_likelihoods: dict[str, float]
+    categories: bool = False
 
     @property
     def line(self) -> Line:
@@ -70,10 +74,13 @@ class Adapted:
     @property
     def note(self) -> str:
         """What was chosen and why, in two sentences."""
-        likelihoods = ", ".join(f"{value:.1f} with {name}" for name, value in self.log_likelihoods.items())
+        words = _WITH_CATEGORIES if self.categories else {}
+        likelihoods = ", ".join(
+            f"{value:.1f} with {words.get(name, name)}" for name, value in self.log_likelihoods.items()
+        )
         added = "No part for new patterns was added"
         if self.expert is not None:
-            added = f"A part for new patterns was added, with {self.candidate}"
+            added = f"A part for new patterns was added, with {words.get(self.candidate, self.candidate)}"
         return (
             f"{added}: the log-likelihood of out-of-fold scores is {likelihoods}. "
             f"The champion's log-odds count as {self.line.slope:.3f} * log-odds {self.line.intercept:+.3f}."
@@ -162,6 +169,7 @@ def adapt(
         scores=fitted.scores,
         candidate=chosen,
         log_likelihoods=log_likelihoods,
+        categories=bool(columns.categories),
     )
 
 
