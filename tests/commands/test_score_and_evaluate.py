@@ -17,7 +17,7 @@ from ml.commands.score_and_evaluate import ScoreReport, evaluate, score
 from ml.errors import ArtifactError, DataError
 from ml.model import metrics
 from ml.model.scorer import Scorer
-from tests.model.scoring_samples import DOCUMENT, INPUTS, archive, changed, files, rows
+from tests.model.scoring_samples import CATEGORIES, DOCUMENT, INPUTS, archive, changed, files, rows
 
 NO_NETWORK = "a command that works offline opened a connection"
 
@@ -64,6 +64,22 @@ def save(frame: pd.DataFrame, path: Path) -> Path:
 def load(path: Path) -> pd.DataFrame:
     """Reads what was written to `path`."""
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+def test_categories_are_scored_and_unknown_values_counted(tmp_path: Path, name: str) -> None:
+    """A text column has its levels' coefficients; rows with a value that the model does not know are counted."""
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(archive(CATEGORIES))
+    shops = ["food", " crypto ", "", "never seen", "also new"]
+    frame = table(5).assign(shop=shops)
+    report = score(path, save(frame, tmp_path / name), tmp_path / "scores.parquet")
+    assert report.other_values == {"shop": 2}
+    scorer = Scorer.from_json(json.dumps(CATEGORIES))
+    expected = scorer.score(scorer.matrix(frame.assign(shop=[shop.strip() for shop in shops])))
+    assert load(tmp_path / "scores.parquet")["score"].tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    measured = evaluate(path, save(table(40).assign(shop="food"), tmp_path / f"labelled-{name}"), label="Class")
+    assert measured["rows"] == 40
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.parquet", "data.csv.gz"])

@@ -18,6 +18,8 @@ from ml.model.request_parser import RequestParser
 from ml.model.scorer import Scorer
 from ml.release import smoke_test
 from tests.harness.platform.served import archive
+from tests.model.scoring_samples import CATEGORIES
+from tests.model.scoring_samples import changed as changed_document
 
 PROVENANCE = {"commit": "c" * 40, "config_sha256": "e" * 64, "data_sha256": "d" * 64}
 Score = Callable[..., list[endpoint.Answer]]
@@ -86,6 +88,33 @@ def test_times_are_sent_in_the_unit_of_the_model(unit: str, monkeypatch: pytest.
     monkeypatch.setattr(endpoint, "score", score)
     assert smoke_test.check("e", model, 7, token="order-1").largest_difference == 0
     assert {8, 16} <= hours
+
+
+@pytest.mark.parametrize(
+    "path", ["parts.0.levels.0.coefficients.1", "parts.0.levels.0.other", "parts.1.levels.0.coefficients.0", None]
+)
+def test_change_of_any_level_is_detected(path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every level of each part is sent as text, and one value that no level has; a changed coefficient fails."""
+    model = Scorer.from_json(json.dumps(CATEGORIES))
+    served = model if path is None else Scorer.from_json(json.dumps(changed_document(path, 0.7, CATEGORIES)))
+    parser = RequestParser.of(served.document)
+    places: set[float] = set()
+
+    def score(_name: str, inputs: Sequence[str], rows: Sequence[Any], **_options: str) -> list[endpoint.Answer]:
+        body = json.dumps({"instances": [dict(zip(inputs, row, strict=True)) for row in rows]})
+        values = parser.parse(body, "application/json").rows
+        places.update(row[-1] for row in values)
+        scores = served.score(values)
+        pairs = zip(scores.tolist(), served.decide(scores).tolist(), strict=True)
+        return [endpoint.Answer(score=score, decision=decision, model_version="0007") for score, decision in pairs]
+
+    monkeypatch.setattr(endpoint, "score", score)
+    if path is None:
+        assert smoke_test.check("e", model, 7, token="order-1").largest_difference == 0
+    else:
+        with pytest.raises(DeploymentFailed, match="it does not run the model that was approved"):
+            smoke_test.check("e", model, 7, token="order-1")
+    assert places == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_change_of_any_term_is_detected(model: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
