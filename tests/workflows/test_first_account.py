@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from github import Auth, Github
-from local_github.client_environment import for_gh, for_git
 
 from ml import config
 from ml.aws import platform_stack
@@ -24,7 +17,8 @@ from ml.playground.emulators import Emulators
 from ml.simulate import stand_in_data, table_files
 from tests.harness.platform.account import QUOTAS
 from tests.harness.platform.job_images import IMAGES
-from tests.harness.workflows.environment import FRAUDS, ROWS, RUN_SECONDS, SEED, snapshot
+from tests.harness.workflows.environment import FRAUDS, ROWS, SEED, snapshot
+from tests.harness.workflows.page_commands import Reader
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,96 +30,14 @@ SKIPPED = ("aws ",)
 """There is no AWS command here; tests/test_docs.py checks those lines against the service models."""
 
 
-@dataclass
-class Step:
-    """A section of the page: its commands, and the lines that it quotes."""
-
-    title: str
-    commands: list[str] = field(default_factory=list)
-    quoted: list[str] = field(default_factory=list)
-
-
-def steps() -> dict[int, Step]:
-    """The sections by their number."""
-    found = {}
-    for section in PAGE.read_text("utf-8").split("\n## ")[1:]:
-        number, _, title = section.partition("\n")[0].partition(". ")
-        step = Step(title=title)
-        for kind, block in re.findall(r"^```(console|text)\n(.*?)^```", section, re.M | re.S):
-            (step.commands if kind == "console" else step.quoted).extend(block.splitlines())
-        found[int(number)] = step
-    return found
-
-
-@dataclass
-class Account:
-    """The clone, the emulators and the words that replace what the page has in capitals."""
-
-    emulators: Emulators
-    clone: Path
-    words: dict[str, str]
-
-    def fill(self, line: str) -> str:
-        """A line of the page with this account's words."""
-        for word, value in self.words.items():
-            line = value.join(re.split(rf"(?<![A-Z_]){re.escape(word)}(?![A-Z_])", line))
-        return line
-
-    def run(self, line: str, *, expected: int = 0) -> str:
-        """Runs a command of the page in the clone; returns what it prints."""
-        github, token = self.emulators.github, self.emulators.token
-        if line.startswith("gh "):
-            login = REVIEWER if line.startswith("gh pr review") else OWNER
-            special = for_gh(github.url, github.token(login))
-        else:
-            special = for_git(github.url, token) if line.startswith("git ") else {}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        who = {f"GIT_{role}_{part}": "x@x.invalid" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-        done = subprocess.run(
-            ["bash", "-c", self.fill(line)],
-            cwd=self.clone,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "400", **who, **special},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == expected, f"{line}: {done.stdout}\n{done.stderr}"
-        return f"{done.stdout}\n{done.stderr}"
+class Account(Reader):
+    """An account, and the person who follows the page in it."""
 
     def detect_no_drift(self) -> None:
         """What the page's AWS commands do in an account whose stacks nobody has changed."""
         for name in (platform_stack.stack_name(), workflow_roles.stack_name()):
             body = json.dumps({"stack": name, "status": "IN_SYNC"}).encode()
             urllib.request.urlopen(f"{self.emulators.aws.url}/local-aws/stack-drift", body).close()  # noqa: S310 - loopback
-
-    def _approve_deployment(self) -> None:
-        """Presses the button that the page names, as the reviewer."""
-        auth = Auth.Token(self.emulators.github.token(REVIEWER))
-        repository = Github(base_url=self.emulators.github.api_url, auth=auth, retry=None).get_repo(REPOSITORY)
-        (run,) = repository.get_workflow_runs(status="waiting")
-        _, (pending,) = repository.requester.requestJsonAndCheck("GET", f"{run.url}/pending_deployments")
-        assert (Path(run.path).name, pending["environment"]["name"]) == ("deploy.yml", "production")
-        body = {"environment_ids": [pending["environment"]["id"]], "state": "approved", "comment": ""}
-        repository.requester.requestJsonAndCheck("POST", f"{run.url}/pending_deployments", input=body)
-        self.emulators.actions.wait(RUN_SECONDS)
-
-    def step(self, number: int, *, failing: bool = False) -> str:
-        """Runs a section's commands, and checks that they print what it quotes; `failing` expects doctor to fail."""
-        step, printed = steps()[number], []
-        for line in step.commands:
-            if line.startswith(SKIPPED):
-                continue
-            printed.append(self.run(line, expected=13 if failing and " doctor " in line else 0))
-            self.emulators.actions.wait(RUN_SECONDS)
-            if line.startswith("gh pr merge"):
-                self._approve_deployment()
-        text = [" ".join(line.split()) for line in "\n".join(printed).splitlines()]
-        for quoted in step.quoted:
-            if quoted.strip("… "):
-                pattern = ".*".join(re.escape(" ".join(part.split())) for part in self.fill(quoted).split("…"))
-                assert any(re.search(pattern, line) for line in text), f"{step.title}: {quoted!r} is not in {text}"
-        return "\n".join(text)
 
 
 @pytest.fixture
@@ -157,21 +69,29 @@ def account(tmp_path: Path) -> Iterator[Account]:
             "TRANSACTIONS_FILE": str(file),
         }
         with isolated_environment(emulators.environment()):
-            yield Account(emulators, workspace.root, words)
+            yield Account(
+                emulators=emulators,
+                clone=workspace.root,
+                words=words,
+                page=PAGE,
+                repository=REPOSITORY,
+                reviewer=REVIEWER,
+                skipped=SKIPPED,
+            )
 
 
 def test_commands_of_the_page_lead_to_a_served_model(account: Account) -> None:
     """Each command ends as the page says; no setting is missing after step 3, and nothing will fail after step 4."""
-    account.step(1, failing=True)
-    account.step(2)
+    account.follow(1, codes={" doctor ": 13})
+    account.follow(2)
     account.emulators.aws.quotas.set({"instances": QUOTAS})
-    account.step(3)
-    printed = account.step(3)  # a rerun changes nothing
+    account.follow(3)
+    printed = account.follow(3)  # a rerun changes nothing
     assert printed.count("to do") == 2
     account.detect_no_drift()
-    account.step(4)
-    account.step(5)
-    account.step(6)
+    account.follow(4)
+    account.follow(5)
+    account.follow(6)
     account.run("git pull --ff-only origin main")
     serving = config.load_serving(account.clone)
     assert serving.approval == 1
