@@ -113,7 +113,7 @@ def own_profile() -> dict[str, Any]:
                 "share_of_class": 1.0,
                 "rows_fitted": 500,
                 "quantiles": {
-                    "speed": [6 * level + 4 * label for level in levels],
+                    "speed": [6 * level + 6 * label for level in levels],
                     "distance": [10 * level + 5 * label for level in levels],
                     "age": [18 + 60 * level for level in levels],
                     "paid": [round(10 ** (3 * level), 2) for level in levels],
@@ -148,7 +148,7 @@ def test_a_year_in_an_adopters_columns(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads((out / "report.json").read_text())
     assert document["with_retraining"]["recall"][0] > 0.8
-    assert (document["months"][0]["verdict"], document["requests"]) == ("no drift", [])
+    assert document["months"][0]["verdict"].startswith("none") and document["requests"] == []
     with tarfile.open(next(out.glob("*.tar.gz"))) as archive:
         model = json.load(archive.extractfile("model.json") or pytest.fail("the archive has no model.json"))
     assert model["time"] == {"column": "epoch", "unit": "epoch_seconds", "zone": "UTC"}
