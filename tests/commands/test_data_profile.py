@@ -67,6 +67,8 @@ def test_profile_has_the_figures_of_the_lake_and_no_row(lake: Lake, files: list[
         values = rows.filter(pc.equal(rows["is_fraud"], group.label))["feat_a"].to_numpy()
         assert group.quantiles["feat_a"][middle] == pytest.approx(float(np.median(values)), abs=0.15)
     assert found.decimals["txn_amount"] == 2
+    assert found.categories == ("merchant_category",)
+    assert set(found.groups[0].categories["merchant_category"]) == set(bank_case.CATEGORIES)
     text = (tmp_path / "profile.json").read_text()
     assert not [card for card in rows["card_id"].to_pylist() if f'"{card}"' in text]
     highest = float(max(rows["txn_amount"].to_pylist()))
