@@ -62,39 +62,49 @@ def write(
     if path.exists():
         profiles.read(path)  # raises if it is another file, which is not replaced
     columns = config.load_columns(root)
-    document = profile_of(platform_stack.read().bucket, columns, start=start, end=end, floor=floor)
+    content = profile_of(platform_stack.read().bucket, columns, start=start, end=end, floor=floor)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
-    size = document["full_set"]
+    size = content["full_set"]
     return ProfileReport(
         path=str(path),
         rows=size["rows"],
         frauds=size["frauds"],
         floor=floor,
-        columns=len(document["columns"]),
+        columns=len(content["columns"]),
         categories=len(columns.categories),
     )
 
 
 def profile_of(bucket: str, columns: Columns, *, start: date | None, end: date | None, floor: int) -> dict[str, Any]:
     """The content of a profile file, made of the lake in `bucket`; `write` describes the other arguments and errors."""
-    numbers = (*columns.features, *((columns.amount,) if columns.amount is not None else ()))
-    table = labelled_transactions.read(
-        bucket, [*numbers, *columns.categories], start=_midnight(start), end=_midnight(end), as_of=clock.now()
-    )
-    return _document(table, columns, numbers, floor)
+    names = [*_numbers(columns), *columns.categories]
+    table = labelled_transactions.read(bucket, names, start=_midnight(start), end=_midnight(end), as_of=clock.now())
+    return document(table, columns, floor=floor)
+
+
+def _numbers(columns: Columns) -> tuple[str, ...]:
+    return (*columns.features, *((columns.amount,) if columns.amount is not None else ()))
 
 
 def _midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), UTC)
 
 
-def _document(table: pa.Table, columns: Columns, numbers: tuple[str, ...], floor: int) -> dict[str, Any]:
-    """The content of a profile file, which the strict reader accepts."""
-    groups, hourly = [], {}
+def document(table: pa.Table, columns: Columns, *, floor: int) -> dict[str, Any]:
+    """The content of a profile file, which the strict reader accepts.
+
+    Args:
+        table: labelled transactions: `event_time`, the numbers and text columns of `columns`, and `label`.
+        floor: the least number of transactions behind each figure.
+
+    Raises:
+        DataError: there are too few transactions of a class.
+    """
+    groups, hourly, numbers = [], {}, _numbers(columns)
     for label in (0, 1):
         rows = table.filter(pc.equal(table[LABEL], label))
         of_class = Rows(
@@ -106,7 +116,7 @@ def _document(table: pa.Table, columns: Columns, numbers: tuple[str, ...], floor
         hourly[str(label)] = statistics.hourly_counts(of_class.hours, floor)
     frauds = groups[1]["rows_fitted"]
     times = table[TIME].cast(pa.int64())
-    document = {
+    found = {
         "schema": 2,
         "source": f"Labelled transactions of a data lake: each figure is of at least {floor} transactions",
         "licence": None,
@@ -129,7 +139,7 @@ def _document(table: pa.Table, columns: Columns, numbers: tuple[str, ...], floor
         "groups": groups,
     }
     try:
-        profiles.Profile.model_validate(document)
+        profiles.Profile.model_validate(found)
     except ValueError as error:
         raise DataError(f"the lake's transactions give no profile: {error}") from error
-    return document
+    return found

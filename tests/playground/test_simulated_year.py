@@ -13,10 +13,15 @@ from typing import Any, cast
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from local_aws.authorization import usage
 
+from ml import config
+from ml.commands import data_profile
 from ml.errors import ConfigError, FraudopsError, Refused
 from ml.playground import card_processor, workflow_watch
 from ml.playground import simulated_year as simulation
@@ -25,6 +30,8 @@ from ml.playground.scripted_reviewer import LOGIN
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
+from tests.harness import bank_case
+from tests.harness.bank_case import BankCase
 from tests.harness.platform import permissions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,53 +99,35 @@ def test_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").exists()
 
 
-def own_profile() -> dict[str, Any]:
-    """A profile in an adopter's columns: three numbers that tell frauds apart, an amount, a clock in epoch seconds."""
-    names = ["speed", "distance", "age", "paid"]
-    levels = [place / 10 for place in range(11)]
-    return {
-        "schema": 2,
-        "source": "a test",
-        "licence": None,
-        "layout": {"label": "is_fraud", "amount": "paid", "time": {"column": "epoch", "unit": "epoch_seconds"}},
-        "columns": names,
-        "decimals": {"speed": 3, "distance": 3, "age": 0, "paid": 2},
-        "categories": [],
-        "quantile_levels": levels,
-        "full_set": {"rows": 50_000, "frauds": 500, "fraud_rate": 0.01, "seconds": 90 * 86_400},
-        "hourly_counts": {"0": [100.0] * 24, "1": [20.0] * 24},
-        "groups": [
-            {
-                "label": label,
-                "share_of_class": 1.0,
-                "rows_fitted": 500,
-                "quantiles": {
-                    "speed": [6 * level + 6 * label for level in levels],
-                    "distance": [10 * level + 5 * label for level in levels],
-                    "age": [18 + 60 * level for level in levels],
-                    "paid": [round(10 ** (3 * level), 2) for level in levels],
-                },
-                "categories": {},
-                "rank_correlation": [[float(row == column) for column in range(4)] for row in range(4)],
-            }
-            for label in (0, 1)
-        ],
-    }
+def bank_profile(folder: Path) -> dict[str, Any]:
+    """The profile of the bank's files: eight numbers, an amount, a text column, a clock in epoch seconds."""
+    columns = config.parse(bank_case.DATA_YAML, config.DATA, config.DataFile).to_columns()
+    names = [*columns.inputs, columns.label]
+    files = BankCase(rows=40_000, days=40).write(folder)
+    table = pa.concat_tables([pq.read_table(path, columns=names).select(names) for path in files])
+    moments = pc.multiply(table["epoch_seconds"], 1_000_000).cast(pa.timestamp("us", "UTC"))
+    numbers = (*columns.features, "txn_amount")
+    rows = {name: pc.cast(table[name], pa.float64()) for name in numbers}
+    rows |= {name: table[name] for name in columns.categories}
+    labelled = pa.table({"event_time": moments, **rows, "label": table["is_fraud"]})
+    return data_profile.document(labelled, columns, floor=10)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_a_year_in_an_adopters_columns(tmp_path: Path) -> None:
-    """`simulate --profile` plays the loop with the columns, units and share of frauds of the profile."""
+def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
+    """`simulate --profile` plays the loop in the bank's columns: trained, served, drifted and retrained.
+
+    Only data.yaml differs from the template. The share of frauds is the profile's.
+    """
     repository, out = tmp_path / "project", tmp_path / "year"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
-    (tmp_path / "profile.json").write_text(json.dumps(own_profile()))
-    calm = quick() | {"concept_drift": [], "outages": [], "history": {"rows": 30_000, "months": 2}}
-    (tmp_path / "calm.yaml").write_text(yaml.safe_dump(calm))
+    (tmp_path / "profile.json").write_text(json.dumps(bank_profile(tmp_path / "bank")))
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick() | {"outages": []}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
-    options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "calm.yaml", "--out", out)
+    options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "quick.yaml", "--out", out)
     done = subprocess.run(
-        [Path(sys.executable).with_name("fraudops"), "simulate", "--months", "1", "--rows", "5000", *options],
+        [Path(sys.executable).with_name("fraudops"), "simulate", "--months", "2", "--rows", "12000", *options],
         cwd=repository,
         env=environment | {"PYTHONPATH": str(repository)},
         capture_output=True,
@@ -147,12 +136,14 @@ def test_a_year_in_an_adopters_columns(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     document = json.loads((out / "report.json").read_text())
-    assert document["with_retraining"]["recall"][0] > 0.8
-    assert document["months"][0]["verdict"].startswith("none") and document["requests"] == []
+    request = document["requests"][0]
+    assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
+    assert document["with_retraining"]["recall"][1] > document["without_retraining"]["recall"][1] + 0.3
     with tarfile.open(next(out.glob("*.tar.gz"))) as archive:
         model = json.load(archive.extractfile("model.json") or pytest.fail("the archive has no model.json"))
-    assert model["time"] == {"column": "epoch", "unit": "epoch_seconds", "zone": "UTC"}
-    assert (model["amount"], model["features"][:3]) == ("paid", ["speed", "distance", "age"])
+    assert model["time"] == {"column": "epoch_seconds", "unit": "epoch_seconds", "zone": "UTC"}
+    assert (model["amount"], model["inputs"][-1]) == ("txn_amount", "merchant_category")
+    assert [part["pattern"] for part in model["parts"]] == ["known", "new"]
 
 
 @pytest.mark.long
