@@ -217,6 +217,7 @@ def settings_of(data: DataFile, model: ModelFile, gate: GateFile) -> training_se
     document = model.model_dump(exclude={"compute"})
     return training_settings.Settings(
         training=training_settings.Training(
+            estimator=model.estimator,
             columns=data.to_columns(),
             split=training_settings.Split(**document["split"]),
             binning=training_settings.Binning(**document["binning"]),

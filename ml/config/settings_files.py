@@ -5,10 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ml.config import data_file
 from ml.config.yaml_models import AsTuple, Endpoint, File, OpenShare, Positive, Ratio, Share
+from ml.model import estimators
+
+
+def _known_estimator(name: str) -> str:
+    if name not in estimators.names():
+        raise ValueError(estimators.unknown(name))
+    return name
 
 
 class _Split(File):
@@ -89,6 +96,7 @@ class Compute(File):
 class ModelFile(File):
     """model-config/training/model.yaml: what is trained, and how. The columns are in data.yaml."""
 
+    estimator: Annotated[str, AfterValidator(_known_estimator)]
     split: _Split
     binning: _Binning
     categories: _Categories

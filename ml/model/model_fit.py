@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from imblearn.pipeline import Pipeline
 from numpy.typing import ArrayLike, NDArray
 
 from ml.model import calibration_line, estimator, features, out_of_fold, threshold, threshold_evidence
+from ml.model.estimators.contract import Fitted
 from ml.model.fit_evidence import FitEvidence
 from ml.model.model_document import Line
 from ml.model.scorer import Scorer
@@ -25,19 +25,19 @@ from ml.model.training_settings import Training
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted pipeline, its threshold, and the evidence about both.
+    """A fitted estimator, its threshold, and the evidence about both.
 
     `history` maps its log-odds to those of the fraud rate on rows that it was not fitted on.
     """
 
-    pipeline: Pipeline
+    fitted: Fitted
     threshold: float
     history: Line
     evidence: FitEvidence
 
     def document(self, training: Training) -> dict[str, Any]:
         """The model as model.json, without provenance."""
-        return estimator.export(self.pipeline, training, self.threshold, self.history)
+        return estimator.export(self.fitted, training, self.threshold, self.history)
 
 
 def fit(
@@ -52,15 +52,15 @@ def fit(
             validation rows are later.
 
     Raises:
-        ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
+        ValueError: the estimator finds no model, or there is no threshold that the policy allows.
     """
     held = validation[0], np.asarray(validation[1], dtype=np.int8)
     if out_of_fold.validation_is_small(training.out_of_fold, training.threshold, held[1]):
         return _fit_out_of_fold(training, train, held)
-    pipeline = estimator.fit(training, *train)
-    log_odds, scores = _scored(training, pipeline, held[0])
+    made = estimator.fit(training, *train)
+    log_odds, scores = _scored(training, made, held[0])
     blocks, source = training.out_of_fold.blocks, threshold_evidence.VALIDATION
-    return _finish(training, pipeline, held, log_odds, scores, blocks=blocks, source=source, validation_scores=None)
+    return _finish(training, made, held, log_odds, scores, blocks=blocks, source=source, validation_scores=None)
 
 
 def _fit_out_of_fold(
@@ -77,26 +77,24 @@ def _fit_out_of_fold(
         return scores
 
     scores = out_of_fold.scores(len(rows), blocks, fit_and_score)
-    pipeline = estimator.fit(training, rows, labels)
+    made = estimator.fit(training, rows, labels)
     source = threshold_evidence.OUT_OF_FOLD
     kept = scores[len(scores) - len(validation[1]) :]
     return _finish(
-        training, pipeline, (rows, labels), log_odds, scores, blocks=blocks, source=source, validation_scores=kept
+        training, made, (rows, labels), log_odds, scores, blocks=blocks, source=source, validation_scores=kept
     )
 
 
-def _scored(
-    training: Training, pipeline: Pipeline, rows: pd.DataFrame
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-odds and scores of the exported model, which serves, not of the pipeline."""
-    scorer = Scorer.from_json(json.dumps(estimator.export(pipeline, training, threshold_score=0.5)))
+def _scored(training: Training, fitted: Fitted, rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-odds and scores of the exported model, which serves, not of what the estimator holds."""
+    scorer = Scorer.from_json(json.dumps(estimator.export(fitted, training, threshold_score=0.5)))
     values = scorer.matrix(rows)
     return scorer.log_odds(values)[:, 0], scorer.score(values)
 
 
 def _finish(
     training: Training,
-    pipeline: Pipeline,
+    fitted: Fitted,
     scored: tuple[pd.DataFrame, NDArray[np.int8]],
     log_odds: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -109,30 +107,23 @@ def _finish(
     rule = training.threshold
     score = threshold.choose(rule, scores, labels, features.amounts(training.columns, rows))
     expected = threshold_evidence.expected(rule.policy, score, scores, labels, blocks=blocks, source=source)
-    synthetic = len(pipeline["resample"].parents_) if "resample" in pipeline.named_steps else 0
     return Fit(
-        pipeline=pipeline,
+        fitted=fitted,
         threshold=score,
         history=calibration_line.fit(log_odds, labels),
         evidence=FitEvidence(
             expected=expected,
             out_of_fold_scores={} if validation_scores is None else {"validation": tuple(validation_scores.tolist())},
-            synthetic_rows=synthetic,
-            notes=_notes(training, labels, expected, synthetic),
+            synthetic_rows=fitted.synthetic_rows,
+            notes=(*fitted.notes, *_notes(labels, expected)),
         ),
     )
 
 
-def _notes(training: Training, labels: NDArray[np.int8], expected: Expected | None, synthetic: int) -> tuple[str, ...]:
-    notes = []
-    if training.resampling.minority_ratio > 0 and not synthetic:
-        notes.append(
-            f"SMOTE added no rows: frauds already are {training.resampling.minority_ratio:g} or more of the legitimate "
-            f"training rows."
-        )
-    if expected is not None and expected.source == threshold_evidence.OUT_OF_FOLD:
-        notes.append(
-            f"The validation part is small, so the threshold comes from out-of-fold scores of all {len(labels):,} "
-            f"training and validation rows in {expected.blocks} blocks of time, and the model was fitted on both."
-        )
-    return tuple(notes)
+def _notes(labels: NDArray[np.int8], expected: Expected | None) -> tuple[str, ...]:
+    if expected is None or expected.source != threshold_evidence.OUT_OF_FOLD:
+        return ()
+    return (
+        f"The validation part is small, so the threshold comes from out-of-fold scores of all {len(labels):,} "
+        f"training and validation rows in {expected.blocks} blocks of time, and the model was fitted on both.",
+    )

@@ -200,8 +200,9 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """All settings that determine a model, given the rows."""
+    """All settings that determine a model, given the rows. `estimator` names a file of ml/model/estimators."""
 
+    estimator: str
     columns: Columns
     split: Split
     binning: Binning
@@ -239,6 +240,7 @@ class Settings:
         columns, binning = training["columns"], training["binning"]
         return cls(
             training=Training(
+                estimator=training["estimator"],
                 columns=Columns(
                     **columns
                     | {name: tuple(columns[name]) for name in ("features", "categories", "keep")}

@@ -75,7 +75,7 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
 
     Raises:
         StepFailed: the settings or the rows are missing, or the champion does not fit the run.
-        ValueError: too few frauds to resample, no convergence, or no threshold that the policy allows.
+        ValueError: the estimator finds no model, or there is no threshold that the policy allows.
     """
     training = job_runner.settings(settings).training
     if (champion is not None) != run_kinds.needs_champion(kind):
@@ -108,7 +108,8 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
 def _fitted(training: Training, train_rows: Any, rows: Path) -> tuple[dict[str, Any], FitEvidence]:
     """The document of a model that is fitted to `train_rows`, with its threshold from the validation rows."""
     validation_rows = prepared_files.read(rows, "validation")
-    log.info("fitting on %d rows with %d frauds", len(train_rows), train_rows[LABEL].sum())
+    frauds = train_rows[LABEL].sum()
+    log.info("fitting %s on %d rows with %d frauds", training.estimator, len(train_rows), frauds)
     made = model_fit.fit(training, (train_rows, train_rows[LABEL]), (validation_rows, validation_rows[LABEL]))
     history = made.history
     log.info("on unfitted rows the log-odds of fraud are %.3f * the model's %+.3f", history.slope, history.intercept)

@@ -36,6 +36,7 @@ def project(root: Path) -> Path:
     files = {
         "ml/__init__.py": "",
         "ml/model/__init__.py": "",
+        "ml/model/estimators/linear.py": "FIT = 1\n",
         "ml/model/gate.py": "GATE = 1\n",
         "ml/steps/__init__.py": "",
         "ml/steps/train.py": "import ml.model\n",
@@ -63,6 +64,7 @@ def test_tree_has_model_and_steps_only(tmp_path: Path) -> None:
     assert list(source_upload.tree(root)) == [
         "ml/__init__.py",
         "ml/model/__init__.py",
+        "ml/model/estimators/linear.py",
         "ml/model/gate.py",
         "ml/steps/__init__.py",
         "ml/steps/train.py",
@@ -72,16 +74,21 @@ def test_tree_has_model_and_steps_only(tmp_path: Path) -> None:
 
 
 def test_tree_of_this_repository_runs_by_itself(repository_root: Path, tmp_path: Path) -> None:
-    """The uploaded tree can import its steps without the rest of the project."""
+    """The uploaded tree can import its steps and every estimator without the rest of the project."""
     for name, body in source_upload.tree(repository_root).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(body)
-    program = "import ml.steps.prepare, ml.steps.train, ml.steps.evaluate, sys; print('boto3' in sys.modules)"
+    program = (
+        "import ml.steps.prepare, ml.steps.train, ml.steps.evaluate, sys\n"
+        "from ml.model import estimators\n"
+        "loaded = [estimators.load(name).__name__ for name in estimators.names()]\n"
+        "print('ml.model.estimators.logistic_regression' in loaded, 'boto3' in sys.modules)"
+    )
     environment = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert (done.stdout.strip(), done.stderr) == ("False", "")
+    assert (done.stdout.strip(), done.stderr) == ("True False", "")
 
 
 def test_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:

@@ -26,9 +26,11 @@ from sklearn.metrics import average_precision_score
 
 from ml import config
 from ml.model import estimator, model_fit, out_of_fold, threshold
+from ml.model.estimators import logistic_regression
 from ml.model.metrics import Estimate, rate
 from ml.model.training_settings import Training
 from ml.playground.template_state import FOLDER as SHIPPED
+from tests.model.fitted_pipelines import pipeline_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/settings.md"
@@ -73,9 +75,11 @@ class Sample:
         inputs, labels = list(training.columns.inputs), self.fraud[:cut].astype(np.int8)
         if balanced:
             weight = np.where(labels == 1, (labels == 0).sum() / labels.sum(), 1.0)
-            pipeline = estimator.build(training).fit(self.rows[inputs][:cut], labels, regression__sample_weight=weight)
+            pipeline = logistic_regression.build(training).fit(
+                self.rows[inputs][:cut], labels, regression__sample_weight=weight
+            )
         else:
-            pipeline = estimator.fit(training, self.rows[:cut], labels)
+            pipeline = pipeline_of(estimator.fit(training, self.rows[:cut], labels))
         return np.asarray(pipeline.decision_function(self.rows[inputs]))
 
     def mean_average_precision(self, ranked: list[Scores], counts: NDArray[np.float64] | None = None) -> float:
@@ -139,7 +143,7 @@ class Sample:
         rows, labels = self.rows[fitted], self.fraud[fitted].astype(np.int8)
         end = int(len(rows) * training.split.train / (training.split.train + training.split.validation))
         made = model_fit.fit(training, (rows[:end], labels[:end]), (rows[end:], labels[end:]))
-        scores = made.pipeline.predict_proba(self.rows.loc[scored, list(training.columns.inputs)])[:, 1]
+        scores = pipeline_of(made.fitted).predict_proba(self.rows.loc[scored, list(training.columns.inputs)])[:, 1]
         return np.asarray(scores), made.threshold
 
 

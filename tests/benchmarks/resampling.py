@@ -23,10 +23,12 @@ from sklearn.metrics import average_precision_score
 
 from ml import config
 from ml.model import estimator, threshold
+from ml.model.estimators import logistic_regression
 from ml.model.training_settings import Training
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 from tests.benchmarks.real_sample import MAX_FALSE_POSITIVE_RATE, PAGE, Sample, replaced
+from tests.model.fitted_pipelines import pipeline_of
 
 SEEDS = (100, 101)
 Labels = NDArray[np.int8]
@@ -45,9 +47,9 @@ class Way:
         resampling = dataclasses.replace(training.resampling, minority_ratio=self.minority_ratio)
         settings = dataclasses.replace(training, resampling=resampling)
         if not self.balanced:
-            return estimator.fit(settings, rows, labels)
+            return pipeline_of(estimator.fit(settings, rows, labels))
         weight = np.where(labels == 1, (labels == 0).sum() / labels.sum(), 1.0)
-        return estimator.build(settings).fit(
+        return logistic_regression.build(settings).fit(
             rows[list(training.columns.inputs)], labels, regression__sample_weight=weight
         )
 

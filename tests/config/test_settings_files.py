@@ -9,6 +9,7 @@ import yaml
 
 from ml import config
 from ml.errors import ConfigError
+from ml.model import estimators
 from ml.model.drift.settings import Rules
 from ml.playground.template_state import FOLDER as SHIPPED
 
@@ -73,6 +74,12 @@ def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
         ),
         ("value: 0.0075", "value: 0.0075, loss_share: 1", "threshold must have no loss_share with the policy max_"),
         ("blocks: 5", "blocks: 1", "out_of_fold.blocks must be at least 2 (got 1)"),
+        (
+            "estimator: logistic_regression",
+            "estimator: deep_trees",
+            f"training/model.yaml: estimator must be one of {', '.join(estimators.names())}, the files of ml/model/",
+        ),
+        ("estimator: logistic_regression", "", "model-config/training/model.yaml: estimator is missing"),
         ("instance_type: ml.m5.xlarge", "instance_type: big", "compute.instance_type must match"),
     ],
 )

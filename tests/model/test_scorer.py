@@ -213,8 +213,10 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
     pytest.importorskip("imblearn")
     from ml.model import estimator
     from ml.model import training_settings as conf
+    from tests.model.fitted_pipelines import pipeline_of
 
     training = conf.Training(
+        estimator="logistic_regression",
         columns=ulb_columns(("V1", "V2")),
         split=conf.Split(train=0.5, validation=0.2, test=0.3),
         binning=conf.Binning(amount_bins=amount_bins, amount_tail=amount_tail, hour_bins=hour_bins),
@@ -231,8 +233,8 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
     y = (np.arange(600) % 20 == 0).astype(int)
     X[y == 1, 1] += 2
     frame = pd.DataFrame(X, columns=["Time", "V1", "V2", "Amount"])
-    pipeline = estimator.fit(training, frame, y)
-    return pipeline, scorer(estimator.export(pipeline, training, 0.5))
+    found = estimator.fit(training, frame, y)
+    return pipeline_of(found), scorer(estimator.export(found, training, 0.5))
 
 
 @lru_cache(maxsize=2)

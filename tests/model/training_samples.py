@@ -17,6 +17,7 @@ WITH_CATEGORIES = ulb_columns(("V1", "V2", "V3"), categories=("shop", "country")
 SHOPS = ("food", "fuel", 'rare, "quoted"', "", "Süßes")
 COUNTRIES = ("DE", "FR", "XK")
 TRAINING = training_settings.Training(
+    estimator="logistic_regression",
     columns=COLUMNS,
     split=training_settings.Split(train=0.5, validation=0.2, test=0.3),
     binning=training_settings.Binning(amount_bins=5, amount_tail=(), hour_bins=4),
