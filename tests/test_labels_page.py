@@ -49,6 +49,9 @@ def test_commands_of_the_page_run(server: str, tmp_path: Path, monkeypatch: pyte
     assert "1 labels imported, 1 frauds" in printed[2]
     assert "3 labels in the lake already, 2 frauds" in printed[2]
     assert "0 of 0 days with rows" in printed[3]
+    assert "none of the last 60 days; rows that the endpoint scored count once the daily drift check" in printed[3]
+    assert "; no scored rows are indexed yet): 2026" in printed[0]
+    assert "if these are older, other ids were sent" in printed[0]
     assert {(each.rows, each.frauds) for each in store.deliveries("lake")} == {(3, 2), (1, 1)}
 
 

@@ -233,10 +233,7 @@ class Lake:
             )
         for item in chosen[1:]:
             if item.columns != chosen[0].columns:
-                raise DataError(
-                    f"s3://{self.bucket}/{item.key}: has other columns than {chosen[0].key}; "
-                    f"choose a window in which they agree, or import with one data.yaml"
-                )
+                raise DataError(f"s3://{self.bucket}/{item.key}: {_other_columns(item, chosen[0])}")
         late = [item for item in deliveries.deliveries(self.bucket) if item.concerns(start)]
         listed = [file for item in chosen for file in item.files]
         listed += [item.file for item in late] + deliveries.others(self.bucket)
@@ -329,3 +326,16 @@ def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime 
     window = f"from {stamp(start) if start else 'the beginning'} to {stamp(end) if end else 'the end'}"
     span = f"{stamp(every[0].start)} to {stamp(max(item.end for item in every))}"
     return f"no import has events {window} (there are {len(every)}, {span})"
+
+
+def _other_columns(item: ImportManifest, first: ImportManifest) -> str:
+    """That two imports cannot be one data set, the columns in which they differ, and what can be done."""
+    more = [name for name in item.columns if name not in first.columns]
+    fewer = [name for name in first.columns if name not in item.columns]
+    parts = [f"{word} {', '.join(names[:5])}" for word, names in (("with", more), ("without", fewer)) if names]
+    differ = f" ({'; '.join(parts)})" if parts else ", in another order"
+    return (
+        f"has other columns than {first.key}{differ}: data.yaml was another one. Import the files of the former one "
+        f"again with the data.yaml of today, take it back with `fraudops data remove {first.name}` or "
+        f"`fraudops data remove {item.name}`, or choose a window in which they agree"
+    )

@@ -20,6 +20,11 @@ class Channel(StrEnum):
     CHARGEBACK = "chargeback"
 
 
+_UNKNOWN_EVENTS = (
+    "Rows that the endpoint scored are known once the daily drift check has indexed their day, after its end; if these "
+    "are older, other ids were sent"
+)
+
 labels = group("Import labels as they become known, and see how many transactions have one.")
 
 
@@ -71,6 +76,7 @@ def labels_status(
         value=report,
         rows=[
             *((str(each.day), _day_text(each)) for each in report.days),
+            ("rows", None if report.days else _no_rows(days)),
             ("mature", f"{report.mature} of {len(report.days)} days with rows"),
             (
                 "needed",
@@ -79,6 +85,12 @@ def labels_status(
             ),
         ],
     )
+
+
+def _no_rows(days: int) -> str:
+    """Why the status has no day."""
+    latest = "today" if days == 1 else f"the last {days} days"
+    return f"none of {latest}; rows that the endpoint scored count once the daily drift check has indexed their day"
 
 
 def _day_text(each: Any) -> str:
@@ -100,10 +112,12 @@ def _import_rows(report: LabelImport) -> list[tuple[str, Any]]:
         rows.append(("labels", f"{report.imported:,} imported, {report.frauds:,} frauds"))
     if events.unknown:
         places = f"transactions since {render.plain(events.since)}" + (
-            f", scored rows until {render.plain(events.scored_until)}" if events.scored_until else ""
+            f", scored rows until {render.plain(events.scored_until)}"
+            if events.scored_until
+            else "; no scored rows are indexed yet"
         )
         examples = ", ".join(events.unknown_examples)
-        rows.append(("unknown events", f"{events.unknown:,} labels ({places} were searched): {examples}"))
+        rows.append(("unknown events", f"{events.unknown:,} labels ({places}): {examples}. {_UNKNOWN_EVENTS}"))
     if events.early:
         rows.append(("before the event", f"{events.early:,} labels: {', '.join(events.early_examples)}"))
     return rows

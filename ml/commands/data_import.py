@@ -225,7 +225,7 @@ class _Run:
         if not bad.any():
             return 0
         if not self.quarantine or bad.all():
-            raise DataError(_refusal(content, int(bad.sum()), quarantine=self.quarantine))
+            raise DataError(_refusal(content, int(bad.sum()), self.columns.features, quarantine=self.quarantine))
         place, rows = quarantine_file.write(content)
         self.quarantine_paths.append(place)
         self.problems.update(quarantine_file.counts(content))
@@ -246,13 +246,24 @@ def _version(path: str) -> str:
     return digest.hexdigest()
 
 
-def _refusal(content: Content, bad: int, *, quarantine: bool) -> str:
+def _refusal(content: Content, bad: int, features: Sequence[str], *, quarantine: bool) -> str:
     kinds = ", ".join(f"{kind} {count}" for kind, count in quarantine_file.counts(content).items())
     share = f"{bad} of {len(content.frame)} rows break the contract ({kinds})"
     found = f"{content.path}: {quarantine_file.first_problem(content)}; {share}"
+    hint = _text_columns(content, features)
     if quarantine:
-        return f"{found}, so no row is left to import; correct them at the source"
-    return f"{found}; correct them at the source, or import with --quarantine to quarantine them"
+        return f"{found}, so no row is left to import; correct them at the source{hint}"
+    return f"{found}; correct them at the source, or import with --quarantine to quarantine them{hint}"
+
+
+def _text_columns(content: Content, features: Sequence[str]) -> str:
+    """What to do about `features` that are no number in any row; '' if there are none."""
+    rows_by_column: Counter[str] = Counter()
+    for fault in content.faults:
+        if fault.kind == "not a number" and fault.column is not None and fault.column in features:
+            rows_by_column[fault.column] += fault.rows.size
+    text = [name for name, rows in rows_by_column.items() if rows == len(content.frame)]
+    return f". A column of text belongs in categories of data.yaml, not in features: {', '.join(text)}" if text else ""
 
 
 def _overlaps(lake: Lake, manifest: ImportManifest) -> tuple[str, ...]:

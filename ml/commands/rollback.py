@@ -75,6 +75,11 @@ def rollback(
         raise GitError(f"merging a rollback needs {main} checked out (it is {repository.branch() or 'a commit'})")
     if propose:
         return _propose(Remote(repository), main, to, failed)
+    if repository.resolve(main) is None:
+        raise GitError(
+            f"{repository.root}: has no branch {main}, whose commits say which models served; fetch it, e.g. git fetch "
+            f"origin {main}:{main}"
+        )
     prepared = _prepare(repository, main, to, failed)
     merged = None
     if merge:

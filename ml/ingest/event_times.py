@@ -76,15 +76,25 @@ def date_rows(where: str, frame: pd.DataFrame, columns: Columns, dating: Dating)
         frame[EVENT_TIME] = _moments(values * (_MICROSECONDS / time_units.per_second(unit)))
         return Dated(column=name)
     if dating.start is None and not dating.alone:
-        raise DataError(
-            f"{where}: {name} counts from a start that the files do not say; give it with --start, the same for all"
-        )
+        raise DataError(f"{where}: {_start_needed(name, values, dating)}")
     start = DEFAULT_START if dating.start is None else dating.start
     frame[EVENT_TIME] = _moments(_midnight(where, start, dating) + values * _MICROSECONDS)
     assumed = (
         f"{name} is taken to count from {start} 00:00 UTC, the month of the ULB data; set another day with --start"
     )
     return Dated(column=name, notes=(assumed,) if dating.start is None else ())
+
+
+def _start_needed(name: str, values: NDArray[np.float64], dating: Dating) -> str:
+    """What is wrong with seconds since a start that is not known: the unit, if the values are times in another one."""
+    known = values[np.isfinite(values)]
+    unit = probable_unit(float(known[0]), time_units.SECONDS_SINCE_START, dating) if len(known) else None
+    if unit:
+        return (
+            f"column {name}: {known[0]:.0f} is too large for the unit {time_units.SECONDS_SINCE_START}; is the unit in "
+            f"data.yaml {unit}?"
+        )
+    return f"{name} counts from a start that the files do not say; give it with --start, the same for all"
 
 
 def time_faults(frame: pd.DataFrame, columns: Columns, dating: Dating, column: str | None) -> list[Fault]:

@@ -62,7 +62,12 @@ def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = T
         alike = {name.strip().lower(): name for name in names}
         similar = [f"{alike[name.lower()]!r} is {name!r} in data.yaml" for name in missing if name.lower() in alike]
         hint = f" ({'; '.join(similar[:3])})" if similar else ""
-        return f"missing {_listed(missing)}{hint}; data.yaml names the columns {_ordered(needed)}"
+        others = [name for name in names if name not in needed]
+        rest = f"the file's other columns are {_ordered(others)}" if others else "the file has no other columns"
+        return (
+            f"missing {_listed(missing)}{hint}; data.yaml names the columns {_ordered(needed)}; {rest}. Correct the "
+            f"name in model-config/training/data.yaml, or the file"
+        )
     return None
 
 

@@ -250,11 +250,15 @@ def test_empty_lake_is_an_error(lake: Lake) -> None:
 
 
 def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
-    """A training set has one layout; the import that differs is named."""
+    """A training set has one layout; the import that differs is named, with the columns and both ways out."""
     store(lake)
     store(lake, tables(names=("Time", "V1", "V2", "Amount")), "ef" * 32)
-    with pytest.raises(DataError, match=r"has other columns than raw/20260301-abababababab/manifest\.json"):
+    with pytest.raises(DataError) as caught:
         lake.training_set(None, None)
+    message = str(caught.value)
+    assert "has other columns than raw/20260301-abababababab/manifest.json (with V2)" in message
+    for name in ("abababababab", "efefefefefef"):
+        assert f"`fraudops data remove 20260301-{name}`" in message
 
 
 @pytest.mark.parametrize(

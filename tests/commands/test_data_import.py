@@ -147,6 +147,30 @@ def test_first_problem_names_column_and_value(lake: Lake, tmp_path: Path) -> Non
         run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,{'y' * 1_000},2,7,0\n"))
 
 
+def test_feature_of_text_is_said_to_belong_in_categories(lake: Lake, tmp_path: Path) -> None:
+    """Only if no row has a number: one value that is no number is a fault of its row."""
+    hint = "text belongs in categories of data.yaml, not in features: V1"
+    with pytest.raises(DataError, match=hint):
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,shop,2,7,0\n1,bar,2,7,0\n"))
+    with pytest.raises(DataError) as caught:
+        run(lake, written(tmp_path / "a.csv", f"{HEADER}\n0,shop,2,7,0\n1,2,2,7,0\n"))
+    assert "categories" not in str(caught.value)
+
+
+def test_start_that_a_column_of_epochs_seems_to_need_is_a_wrong_unit(lake: Lake, tmp_path: Path) -> None:
+    """Several files without --start: values that are times since 1970 name that unit; small ones ask for the start."""
+    columns = ulb_columns(("V1",), time=TimeColumn(column="at", unit="seconds_since_start", zone="UTC"))
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.csv", "at,V1,Amount,Class\n1772344800,1,2,0\n")
+    with pytest.raises(DataError, match=r"a\.csv: column at: 1772344800 is too large .* data.yaml epoch_seconds\?"):
+        run(lake, tmp_path, columns)
+    for name in ("a", "b"):
+        written(tmp_path / f"{name}.csv", "at,V1,Amount,Class\n60,1,2,0\n")
+    with pytest.raises(DataError, match=r"a\.csv: at counts from a start that the files do not say; give it with --st"):
+        run(lake, tmp_path, columns)
+    assert count(lake) == 0
+
+
 def test_quarantine_sets_bad_rows_aside(lake: Lake, tmp_path: Path) -> None:
     """Bad rows go to a file beside the source with line, reason and text; the others are imported."""
     path = tmp_path / "a.csv"

@@ -51,6 +51,13 @@ def test_rollback_uses_git_without_aws(
     assert "could not be read" in capsys.readouterr().err
 
 
+def test_rollback_in_a_clone_without_main_says_how_to_get_it(env: ServedPlatform) -> None:
+    """A clone of another branch has no local branch main."""
+    env.workspace.git("branch", "--move", "main", "other")
+    with pytest.raises(GitError, match=r"has no branch main, .* git fetch origin main:main"):
+        rollback(env.root)
+
+
 def test_rollback_can_be_merged_directly(env: ServedPlatform) -> None:
     """The merge has the person's name; the output names `fraudops deploy`."""
     result = rollback(env.root, merge=True, approver=PERSON)

@@ -61,7 +61,12 @@ def test_layout_problem_accepts_valid_layouts(names: list[str], columns: Columns
         (
             ["Time", "V1", "Amount", "Class"],
             KAGGLE,
-            "missing 'V2'; data.yaml names the columns Time, V1",
+            "missing 'V2'; data.yaml names the columns Time, V1, V2, Amount, Class; the file has no other columns. C",
+        ),
+        (
+            ["Time", "V1", "v_2", "Amount", "Class", "day"],
+            KAGGLE,
+            "the file's other columns are v_2, day. Correct the name in model-config/training/data.yaml, or the file",
         ),
         (["Time", "V1", "V2", "Amount", "class"], KAGGLE, "missing 'Class' ('class' is 'Class' in data.yaml)"),
         (["Time", "V1", "V1", "V2", "Amount", "Class"], KAGGLE, "'V1' named more than once"),
@@ -71,7 +76,7 @@ def test_layout_problem_accepts_valid_layouts(names: list[str], columns: Columns
     ],
 )
 def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, message: str) -> None:
-    """Missing and repeated columns are named, and one that differs only in case or blanks."""
+    """Missing and repeated columns are named, the file's others, and one that differs only in case or blanks."""
     assert message in (data_contract.layout_problem(names, columns) or "")
 
 

@@ -101,7 +101,11 @@ def evaluate(
     every = labels.total() if labels is not None else None
     if labels is None or every is None or not every.rows:
         return LabelVerdict(
-            evaluated=False, reason="no scored row has an id to join labels on", findings=(), counts={}, onset=None
+            evaluated=False,
+            reason="there is no scored row with an id to join labels on",
+            findings=(),
+            counts={},
+            onset=None,
         )
     limits = rules.labels
     mature = labels.mature(as_of=as_of, min_coverage=limits.min_coverage, min_age_days=limits.min_age_days)
