@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model import category_levels
+from ml.model import category_levels, time_units
 from ml.model.model_document import IDENTITY, KNOWN, NEW, Bins, Feature, LevelTable, Part
 from ml.model.scorer import Scorer
 
@@ -81,8 +81,10 @@ def explain(scorer: Scorer, row: Sequence[float | str]) -> Explanation:
         texts[name], values[name] = text, levels.place(text)
     numbers = list(values.values())
     score, log_odds = scorer.score_row(numbers), scorer.log_odds([numbers])
+    time = scorer.document.time
+    per_hour = _SECONDS_PER_HOUR * time_units.per_second(None if time is None else time.unit)
     parts = [
-        _explain_part(part, values, texts, own)
+        _explain_part(part, values, texts, own, per_hour)
         for part, own in zip(scorer.document.parts, log_odds[0].tolist(), strict=True)
     ]
     return Explanation(
@@ -104,10 +106,12 @@ def patterns(log_odds: ArrayLike) -> NDArray[np.str_]:
     return np.where(follows_new, NEW, KNOWN)
 
 
-def _explain_part(part: Part, values: dict[str, float], texts: dict[str, str], log_odds: float) -> PartExplanation:
+def _explain_part(
+    part: Part, values: dict[str, float], texts: dict[str, str], log_odds: float, per_hour: float
+) -> PartExplanation:
     line = part.recalibration or IDENTITY
     terms = [_of_feature(term, values[term.name], line.slope) for term in part.features]
-    terms += [_of_bins(table, values[table.input], line.slope) for table in part.bins]
+    terms += [_of_bins(table, values[table.input], line.slope, per_hour) for table in part.bins]
     terms += [_of_levels(known, texts[known.input], line.slope) for known in part.levels]
     return PartExplanation(
         pattern=part.pattern,
@@ -137,8 +141,8 @@ def _of_levels(table: LevelTable, text: str, slope: float) -> Contribution:
     )
 
 
-def _of_bins(table: Bins, value: float, slope: float) -> Contribution:
-    placed = value if table.kind == "value" else float(math.floor(value / _SECONDS_PER_HOUR) % _HOURS)
+def _of_bins(table: Bins, value: float, slope: float, per_hour: float) -> Contribution:
+    placed = value if table.kind == "value" else float(math.floor(value / per_hour) % _HOURS)
     at = int(np.searchsorted(np.asarray(table.edges), placed, side="right"))
     ends = (-math.inf, math.inf) if table.kind == "value" else (0.0, float(_HOURS))
     bounds = (ends[0], *table.edges, ends[1])

@@ -45,6 +45,18 @@ def test_contributions_name_the_bin() -> None:
     assert bins == {"Time": ((0.0, 8.0), 0.3), "Amount": ((50.0, math.inf), 0.6)}
 
 
+@pytest.mark.parametrize(("unit", "per_second"), [("epoch_seconds", 1), ("epoch_milliseconds", 1000)])
+def test_the_hour_follows_the_unit_of_the_time(unit: str, per_second: int) -> None:
+    """Times in milliseconds have the bin that the scorer takes, so that the terms still add up to the log-odds."""
+    model = scorer(changed("time.unit", unit))
+    row = [(3600.0 * 20 + 59.0) * per_second, 0.0, 0.0, 5.0]
+    (part,) = explain(model, row).parts
+    (hour,) = [term for term in part.contributions if term.input == "Time"]
+    assert hour.interval == (16.0, 24.0)
+    terms = [part.intercept, *(term.log_odds for term in part.contributions)]
+    assert math.fsum(terms) == pytest.approx(float(model.log_odds([row])[0, 0]), rel=1e-9, abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("shop", "levels", "log_odds"),
     [
