@@ -3,9 +3,11 @@
 Every figure is made of at least `floor` transactions. The values of a column are sorted and divided into blocks of at
 least `floor` neighbours, and its quantiles are interpolated between the means of the blocks (microaggregation: Domingo-
 Ferrer and Mateo-Sanz 2002, "Practical data-oriented microaggregation for statistical disclosure control", IEEE TKDE
-14(1)). The smallest and the largest value are means of a block, too. Values of text columns that occur less often are
-counted together, or left out if they are still fewer, and so are hours of the day. Correlations are those of ranks,
-rounded.
+14(1)). The smallest and the largest value are means of a block, too. A mean is rounded by the range of its block, so
+that a value far from the rest of its block cannot be computed from it (the dominance rule: Hundepool et al. 2012,
+"Statistical Disclosure Control", Wiley, section 4.2). Values of text columns that occur less often are counted
+together, or left out if they are still fewer, and so are hours of the day. Correlations are those of ranks, rounded; a
+column in which fewer than `floor` transactions differ from its most frequent value has none.
 """
 
 from __future__ import annotations
@@ -63,19 +65,33 @@ def group(label: int, rows: Rows, columns: Sequence[str], floor: int) -> dict[st
         "rows_fitted": count,
         "quantiles": {name: quantiles(column, floor) for name, column in zip(columns, rows.values.T, strict=True)},
         "categories": {name: shares(values, floor) for name, values in rows.categories.items()},
-        "rank_correlation": rank_correlation(rows.values),
+        "rank_correlation": rank_correlation(rows.values, floor),
     }
 
 
 def quantiles(values: NDArray[np.float64], floor: int) -> list[float]:
-    """The values at QUANTILE_LEVELS, interpolated between the means of blocks of at least `floor` sorted values."""
+    """The values at QUANTILE_LEVELS, interpolated between rounded means of blocks of at least `floor` sorted values."""
+    centre = float(np.median(values))
     blocks = np.array_split(np.sort(values), len(values) // floor)
-    means = np.array([block.mean() for block in blocks])
+    means = np.array([_rounded_mean(block, centre) for block in blocks])
     sizes = np.array([len(block) for block in blocks])
     middles = (np.cumsum(sizes) - sizes / 2) / len(values)
     found = np.interp(QUANTILE_LEVELS, middles, means)
     rounded = [float(f"{value:.{_DIGITS}g}") for value in found.tolist()]
     return list(accumulate((value + 0.0 for value in rounded), max))
+
+
+def _rounded_mean(block: NDArray[np.float64], centre: float) -> float:
+    """The mean of a sorted block, rounded towards `centre` to a power of two of at least its range / its rows.
+
+    If all other values of the block are known, the mean then leaves a range for the last one that is as wide as its
+    distance from them.
+    """
+    mean, width = float(block.mean()), float(block[-1] - block[0])
+    if width == 0:
+        return mean
+    step = 2.0 ** np.ceil(np.log2(width / len(block)))
+    return float((np.floor if mean >= centre else np.ceil)(mean / step) * step)
 
 
 def shares(values: Sequence[str], floor: int) -> dict[str, float]:
@@ -103,10 +119,16 @@ def hourly_counts(hours: NDArray[np.int64], floor: int) -> list[float]:
     return [round(count, 1) for count in counts.tolist()]
 
 
-def rank_correlation(values: NDArray[np.float64]) -> list[list[float]]:
-    """Spearman's rank correlations of the columns, 0 for a column of one value, rounded to three digits."""
+def rank_correlation(values: NDArray[np.float64], floor: int) -> list[list[float]]:
+    """Spearman's rank correlations of the columns, rounded to three digits.
+
+    They are 0 for a column in which fewer than `floor` rows differ from its most frequent value: they would tell the
+    ranks of these rows in all other columns.
+    """
     ranks = np.column_stack([rankdata(column) for column in values.T])
     centred = ranks - ranks.mean(axis=0)
+    differ = np.array([len(column) - np.unique(column, return_counts=True)[1].max() for column in values.T])
+    centred[:, differ < floor] = 0.0
     lengths = np.sqrt((centred**2).sum(axis=0))
     scaled = np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
     found = np.clip(scaled.T @ scaled, -1.0, 1.0)

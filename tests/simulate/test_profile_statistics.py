@@ -85,9 +85,32 @@ def test_correlations_are_spearmans_and_a_constant_column_has_none() -> None:
     random = np.random.default_rng(3)
     base = random.normal(size=(300, 2))
     values = np.column_stack([base[:, 0], base[:, 0] ** 3 + base[:, 1], np.full(300, 7.0)])
-    found = statistics.rank_correlation(values)
+    found = statistics.rank_correlation(values, FLOOR)
     assert found[0][1] == pytest.approx(spearmanr(values[:, 0], values[:, 1]).statistic, abs=6e-4)
     assert found[2] == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("outlier", [123_456.78, -123_456.78])
+def test_an_outlier_does_not_show_in_the_mean_of_its_block(outlier: float) -> None:
+    """Nine equal values are known, so the mean would give the tenth: it must leave the outlier open by its distance."""
+    values = np.zeros(1_000)
+    values[137] = outlier
+    found = statistics.quantiles(values, FLOOR)
+    assert set(found) == {0.0}
+    values[:6] = outlier * 2
+    extreme = max(statistics.quantiles(values, FLOOR), key=abs)
+    assert extreme == pytest.approx(0.6 * 2 * outlier + 0.1 * outlier, abs=2 * 2 * abs(outlier) / FLOOR)
+    assert extreme % 2**14 == 0  # of the step that follows from the block's range, not of the values
+
+
+def test_a_rare_value_does_not_tell_the_other_values_of_its_row() -> None:
+    """Correlations with a column in which nine rows differ would be these rows' ranks; with ten rows there are some."""
+    other = np.random.default_rng(4).normal(size=1_000)
+    rare = np.zeros(1_000)
+    rare[np.argsort(other)[:9]] = 1.0
+    assert statistics.rank_correlation(np.column_stack([rare, other]), FLOOR) == [[1.0, 0.0], [0.0, 1.0]]
+    rare[np.argsort(other)[9]] = 1.0
+    assert statistics.rank_correlation(np.column_stack([rare, other]), FLOOR)[0][1] < -0.1
 
 
 @pytest.mark.parametrize(("values", "digits"), [([1, 2, 5], 0), ([0.5, 1], 1), ([1.25], 2), ([0.123456789], 6)])
