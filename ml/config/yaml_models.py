@@ -22,11 +22,16 @@ from ml.errors import ConfigError
 MAX_PROBLEMS = 20
 """Problems of one file that a message shows."""
 _MAX_SHOWN = 120  # characters of a field's name or a value in a message
+_COLUMN_RULE = (
+    "must be letters from A to Z, digits, _, . and -, and begin with a letter or _: a column's name is also one in "
+    "requests and metrics; rename the column in the files and in requests"
+)
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 # As infra/platform.yaml allows: IAM compares names in ARNs by case, and SageMaker writes them in lower case.
 Endpoint = Annotated[str, Field(pattern=r"^[a-z0-9](-*[a-z0-9]){0,43}$")]
-Column = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
+_COLUMN = r"^[A-Za-z_][A-Za-z0-9_.\-]*$"
+Column = Annotated[str, Field(min_length=1, max_length=64, pattern=_COLUMN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9.\-]{3,63}/.+$")]
@@ -76,7 +81,7 @@ def parse(text: str, path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems, root = error.errors(), yaml_documents.compose(text)
+        problems, root = _problems(error), yaml_documents.compose(text)
         found = [(_line(root, problem["loc"]), _explain(path, problem)) for problem in problems[:MAX_PROBLEMS]]
         raise FileInvalid(found, more=len(problems) - len(found)) from error
 
@@ -98,7 +103,7 @@ def parse_json(content: bytes, path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems = error.errors()
+        problems = _problems(error)
         found = [(None, _explain(path, problem)) for problem in problems[:MAX_PROBLEMS]]
         raise FileInvalid(found, more=len(problems) - len(found)) from error
 
@@ -126,6 +131,13 @@ def _line(node: yaml.Node | None, field: Sequence[str | int]) -> int | None:
         else:
             break
     return line
+
+
+def _problems(error: ValidationError) -> list[Any]:
+    """The problems of a file. A list whose items are invalid is not too short as well, as pydantic counts it."""
+    found = error.errors()
+    invalid_items = {problem["loc"][:-1] for problem in found}
+    return [problem for problem in found if problem["type"] != "too_short" or problem["loc"] not in invalid_items]
 
 
 def _explain(path: Path, problem: Any) -> str:
@@ -157,7 +169,7 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
         "finite_number": lambda _: "must be a finite number",
         "int_type": lambda _: "must be a whole number",
         "string_type": lambda _: "must be text",
-        "string_pattern_mismatch": lambda c: f"must match {c['pattern']}",
+        "string_pattern_mismatch": lambda c: _COLUMN_RULE if c["pattern"] == _COLUMN else f"must match {c['pattern']}",
         "literal_error": lambda c: f"must be {c['expected']}",
         "model_type": lambda _: "must be a mapping of keys to values",
         "timezone_aware": lambda _: "must be a time with an offset, as 2026-03-01T00:00:00Z",

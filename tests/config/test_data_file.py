@@ -76,6 +76,12 @@ def test_time_and_amount_are_optional() -> None:
         ("features: [V1, V2]", "features: [V1, label]", "must not use the name label, a column of the training rows"),
         ("keep: []", "keep: [event_id]", "must not use the name event_id, a column of the lake itself"),
         ("label: Class", "label: null", "label must be text"),
+        (
+            "features: [V1, V2]",
+            "features: [V1, Transaction Amount]",
+            "features.1 must be letters from A to Z, digits, _, . and -, and begin with a letter or _: a column's name "
+            "is also one in requests and metrics; rename the column in the files and in requests (got 'Transaction",
+        ),
     ],
 )
 def test_invalid_file_is_explained(old: str, new: str, message: str) -> None:
@@ -85,6 +91,13 @@ def test_invalid_file_is_explained(old: str, new: str, message: str) -> None:
         config.parse(ULB.replace(old, new, 1), config.DATA, config.DataFile)
     assert message in str(caught.value)
     assert str(caught.value).startswith("model-config/training/data.yaml:")
+
+
+def test_invalid_names_are_the_only_problem_of_their_list() -> None:
+    """A list of names of which none is valid is not called empty as well."""
+    with pytest.raises(config.FileInvalid) as caught:
+        config.parse(ULB.replace("[V1, V2]", "[Größe, two words]"), config.DATA, config.DataFile)
+    assert [message.split()[1] for _, message in caught.value.problems] == ["features.0", "features.1"]
 
 
 def test_former_section_of_model_yaml_says_where_it_went() -> None:
