@@ -223,6 +223,12 @@ def _check_inputs(training: Training, champion: Artifact) -> None:
                 f"the champion takes the {what} {', '.join(given)}, and data.yaml names {', '.join(named)}: only "
                 f"a run of kind fit can change the {what}"
             )
+    read = [f"{time.unit} ({time.zone})" for time in (columns.time, document.time) if time is not None]
+    if len(set(read)) > 1:
+        raise StepFailed(
+            f"the champion takes the time {document.clock} as {read[1]}, and data.yaml names {read[0]}: only a run of "
+            f"kind fit can change the unit or the zone"
+        )
 
 
 if __name__ == "__main__":

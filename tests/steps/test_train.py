@@ -123,6 +123,21 @@ def test_other_inputs_need_a_fit(finished: Bench, later: Bench, tmp_path: Path) 
     ) in done.stderr
 
 
+def test_another_unit_of_the_time_needs_a_fit(finished: Bench, later: Bench, tmp_path: Path) -> None:
+    """The champion reads the hour of day in its own unit, so the same column in another one needs a refit."""
+    columns = SETTINGS.training.columns
+    assert columns.time is not None
+    other = dataclasses.replace(columns, time=dataclasses.replace(columns.time, unit="epoch_milliseconds"))
+    made = Bench(tmp_path).lay(dataclasses.replace(SETTINGS, training=changed(columns=other)))
+    shutil.copytree(later.processing / "prepared", made.processing / "prepared")
+    done = made.run("train", "--kind", "threshold", "--champion-sha256", made.crown(finished.artifact()))
+    assert done.returncode == 1
+    assert (
+        "the champion takes the time Time as seconds_since_start (UTC), and data.yaml names epoch_milliseconds (UTC): "
+        "only a run of kind fit can change the unit or the zone"
+    ) in done.stderr
+
+
 @pytest.fixture(scope="module")
 def changed_later(tmp_path_factory: pytest.TempPathFactory, finished: Bench) -> Bench:
     """A machine on which a run of kind adapt ended, on rows of ten days later with high amounts that are frauds now."""
