@@ -103,6 +103,17 @@ def _file(path: str | Path, old: str, new: str) -> Seed:
     return seed
 
 
+def _with_another_endpoint(other: Seed) -> Seed:
+    """`other` in a checkout whose endpoint no other stack of the account has, so that its stack is the only fault."""
+
+    @contextmanager
+    def seed(account: ReadyAccount, patch: pytest.MonkeyPatch) -> Iterator[None]:
+        with _file(config.SERVING, "fraudops-production", "fraudops-other")(account, patch), other(account, patch):
+            yield
+
+    return seed
+
+
 def _owners(content: str) -> Seed:
     """Other code owners on main."""
 
@@ -409,8 +420,13 @@ FAULTS = (
     Fault("processing-quota", "quota for processing jobs", "request-service-quota-increase", _quotas(processing=0)),
     Fault("endpoint-quota", "quota for endpoint", "is 1, and 2 are needed", _quotas(endpoint=1)),
     Fault("concurrency", "Lambda concurrency", "--reserve-concurrency 0", _concurrency),
-    Fault("no-stack", "stack absent", "create it: fraudops bootstrap", _environment(FRAUDOPS_STACK="absent")),
-    Fault("failed-stack", "stack broken", "ROLLBACK_COMPLETE", _failed_stack),
+    Fault(
+        "no-stack",
+        "stack absent",
+        "create it: fraudops bootstrap",
+        _with_another_endpoint(_environment(FRAUDOPS_STACK="absent")),
+    ),
+    Fault("failed-stack", "stack broken", "ROLLBACK_COMPLETE", _with_another_endpoint(_failed_stack)),
     Fault(
         "longer-name",
         "stack names",

@@ -191,14 +191,15 @@ def test_year_file_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     def play(kind: str, seed: int) -> dict[str, Any]:
         made.append((kind, seed))
-        return {"fingerprint": years.fingerprint(("pyproject.toml",), KINDS[kind].make()), "seconds": 1, "seed": seed}
+        return {"fingerprint": years.fingerprint(years.PLAYED, KINDS[kind].make()), "seconds": 1, "seed": seed}
 
     monkeypatch.setattr(years, "RESULTS", tmp_path)
     monkeypatch.setattr(years, "PLAYED", ("pyproject.toml",))
     monkeypatch.setattr(years, "play", play)
     monkeypatch.setattr(false_alarm_years, "make", lambda *_, **__: None)
     monkeypatch.setattr(years_page, "PAGE", tmp_path / "years.md")
-    monkeypatch.setattr(years_page, "render", lambda _: "page\n")
+    monkeypatch.setattr(years, "REPLAYS", tmp_path / "replays.json")
+    monkeypatch.setattr(years_page, "render", lambda *_: "page\n")
     arguments = ["--kinds", "default,none", "--seeds", "20,21"]
     years.main(["--shard", "1/2", *arguments])
     assert made == [("none", 20), ("none", 21)]
@@ -207,6 +208,13 @@ def test_year_file_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(years, "PLAYED", ("pyproject.toml", "Makefile"))
     years.main(arguments)
     assert len(made) == 8
+    years.main(["--replay", *arguments])  # the first seeds are of this code: nothing is to be played again
+    assert len(made) == 8
+    monkeypatch.setattr(years, "PLAYED", ("pyproject.toml", "README.md"))
+    years.main(["--replay", *arguments])
+    assert made[8:] == [("default", 20), ("none", 20)]
+    years.main(arguments)  # equal figures: the results of the former code count
+    assert len(made) == 10
     assert (tmp_path / "years.md").read_text() == "page\n"
 
 
