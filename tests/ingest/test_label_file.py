@@ -57,7 +57,7 @@ EXPECTED = [("a", 0, KNOWN, "chargeback"), ("b", 1, KNOWN, "chargeback")]
         ("a.csv", GOOD.encode()),
         ("a.csv", b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()),
         ("a.csv", b'\n"known_at" , label,event_id\n2026-03-01T06:00:00Z,0,a\n\n"2026-03-01 06:00:00", 1 ,b'),
-        ("a.csv.gz", gzip.compress(GOOD.encode())),
+        ("a.csv.gz", gzip.compress(GOOD.encode(), mtime=0)),
         ("a.parquet", parquet(event_id=["a", "b"], label=[0, 1], known_at=[KNOWN, KNOWN])),
         (
             "a.parquet",
@@ -175,7 +175,7 @@ def test_bytes_that_are_not_utf8_are_a_fault_of_their_line() -> None:
         ("a.csv", b"caf\xe9," + GOOD.encode(), r"line 1 is not UTF-8 \(byte 0xe9\)"),
         ("a.csv", b"PK\x03\x04", "is a zip archive; unpack it"),
         ("a.csv.gz", GOOD.encode(), "is not gzip"),
-        ("a.csv.gz", gzip.compress(GOOD.encode())[:-9], "is a damaged or truncated gzip"),
+        ("a.csv.gz", gzip.compress(GOOD.encode(), mtime=0)[:-9], "is a damaged or truncated gzip"),
         ("a.parquet", GOOD.encode(), r"is not Parquet \(its first bytes are b'even'\)"),
         ("a.parquet", parquet(event_id=["a"], label=[1], known_at=[KNOWN])[:-20], "is not a readable Parquet file"),
         ("a.parquet", parquet(event_id=["a"], label=[1]), r"a\.parquet: missing 'known_at'"),
