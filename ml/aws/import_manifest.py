@@ -17,11 +17,15 @@ FORMAT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file that was imported: its name without its folder, its size and its digest."""
+    """A file that was imported: its name without its folder, its size, its digest, and the unit of its time column.
+
+    `time_unit` is that of data.yaml at the import; None without a time column.
+    """
 
     name: str
     bytes: int
     sha256: str
+    time_unit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,13 @@ class StoredSource:
     """What the lake holds of one source file. `start` and `end` are the times of its first and last event.
 
     `columns` are the id, the event's time and the model's inputs; `kept` the columns that are stored as text.
+    `time_unit` is the unit of the values in the time column; None without one, or if an older version stored them.
     """
 
     name: str
     bytes: int
     sha256: str
+    time_unit: str | None
     content_sha256: str
     columns: tuple[str, ...]
     kept: tuple[str, ...]
@@ -68,7 +74,8 @@ class StoredSource:
     def from_dict(cls, document: dict[str, Any]) -> StoredSource:
         """The inverse of `to_dict`, after JSON. Raises TypeError, KeyError or ValueError on another document."""
         return cls(
-            **document
+            **{"time_unit": None}
+            | document
             | {
                 "columns": tuple(document["columns"]),
                 "kept": tuple(document["kept"]),
@@ -101,6 +108,11 @@ class ImportManifest:
     def columns(self) -> tuple[str, ...]:
         """The id, the event's time and the model's inputs: the same of all sources."""
         return self.sources[0].columns
+
+    @property
+    def time_units(self) -> frozenset[str]:
+        """The units of the time column that are known, of all sources."""
+        return frozenset(source.time_unit for source in self.sources if source.time_unit is not None)
 
     @property
     def files(self) -> tuple[StoredFile, ...]:

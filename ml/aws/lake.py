@@ -132,6 +132,7 @@ class Lake:
             name=source.name,
             bytes=source.bytes,
             sha256=source.sha256,
+            time_unit=source.time_unit,
             content_sha256=content_sha256,
             columns=tuple(name for name in transactions.column_names if name not in kept),
             kept=kept,
@@ -212,7 +213,9 @@ class Lake:
         found = [_manifest(self.bucket, key, etag) for key, etag in listed]
         return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
 
-    def training_set(self, start: datetime | None, end: datetime | None) -> TrainingSet:
+    def training_set(
+        self, start: datetime | None, end: datetime | None, *, time_unit: str | None = None
+    ) -> TrainingSet:
         """The imports with events from `start` (included) to `end` (not included; None = open), as one data set.
 
         It includes the labels that were delivered later and may belong to these events: those known from `start` on.
@@ -221,8 +224,12 @@ class Lake:
         equal digest, and writing it again changes nothing. The digest is that of files.json, which is written beside
         the manifest: every file's key and sha256, with which the first step verifies its input.
 
+        Args:
+            start, end: the window, open where None.
+            time_unit: the unit of the time column in data.yaml; None if it names no time.
+
         Raises:
-            DataError: no import overlaps the window, or those that do have different columns.
+            DataError: no import overlaps the window, or those that do have different columns or another unit of time.
             CloudError: S3 refuses or cannot be reached.
         """
         every = self.imports()
@@ -231,6 +238,9 @@ class Lake:
             raise DataError(
                 f"s3://{self.bucket}/raw/: {_nothing(every, start, end)}; import data with `fraudops data import`"
             )
+        for item in chosen:
+            if time_unit is not None and item.time_units - {time_unit}:
+                raise DataError(f"s3://{self.bucket}/{item.key}: {_other_unit(item, time_unit)}")
         for item in chosen[1:]:
             if item.columns != chosen[0].columns:
                 raise DataError(f"s3://{self.bucket}/{item.key}: {_other_columns(item, chosen[0])}")
@@ -326,6 +336,15 @@ def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime 
     window = f"from {stamp(start) if start else 'the beginning'} to {stamp(end) if end else 'the end'}"
     span = f"{stamp(every[0].start)} to {stamp(max(item.end for item in every))}"
     return f"no import has events {window} (there are {len(every)}, {span})"
+
+
+def _other_unit(item: ImportManifest, unit: str) -> str:
+    """That an import's times are in another unit than data.yaml says, and what can be done."""
+    return (
+        f"its time column is in {', '.join(sorted(item.time_units))}, and data.yaml says {unit}. Correct the unit, or "
+        f"import its files again with the data.yaml of today and take this import back with `fraudops data remove "
+        f"{item.name}`"
+    )
 
 
 def _other_columns(item: ImportManifest, first: ImportManifest) -> str:

@@ -206,7 +206,7 @@ class _Run:
         stored, uploaded = self.lake.store_source(
             transactions,
             labels,
-            source=Source(name=file.name, bytes=content.bytes, sha256=content.sha256),
+            source=Source(name=file.name, bytes=content.bytes, sha256=content.sha256, time_unit=self.columns.time_unit),
             content_sha256=digest,
             duplicates=data_contract.duplicates(frame),
             quarantined=quarantined,

@@ -49,6 +49,11 @@ class Columns:
         return None if self.time is None else self.time.column
 
     @property
+    def time_unit(self) -> str | None:
+        """The unit of the time column; None without one."""
+        return None if self.time is None else self.time.unit
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The columns of a request, in order: the time (only the time of day is used), features, amount, categories."""
         return (*self.numbers, *self.categories)

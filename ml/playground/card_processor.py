@@ -204,10 +204,12 @@ class CardProcessor:
             stream.write_table(rows)
         content = sink.getvalue()
         sha256 = hashlib.sha256(content).hexdigest()
+        layout = self.year.standin.layout.time
+        unit = None if layout is None else layout.unit
         self._lake.store(
             rows,
             known,
-            source=Source(name="simulation", bytes=content.size, sha256=sha256),
+            source=Source(name="simulation", bytes=content.size, sha256=sha256, time_unit=unit),
             content_sha256=sha256,
             duplicates=0,
             quarantined=0,

@@ -89,7 +89,8 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     platform_stack.refuse_root()
     where = platform_stack.read()
     with console.stage("resolving data and champion"):
-        data = Lake(where.bucket).training_set(window.start, window.end)
+        unit = settings.training.columns.time_unit
+        data = Lake(where.bucket).training_set(window.start, window.end, time_unit=unit)
         champion = _champion(repository, commit)
     console.note(
         f"run of kind {kind}: {data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data "

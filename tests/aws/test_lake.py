@@ -249,6 +249,22 @@ def test_empty_lake_is_an_error(lake: Lake) -> None:
         lake.training_set(None, None)
 
 
+def test_imports_with_another_unit_of_time_are_not_mixed(lake: Lake) -> None:
+    """The same column in other units would be another hour of day: the import is named, with both ways out."""
+    transactions, labels = tables()
+    for content, unit in (("ab" * 32, "epoch_seconds"), ("ef" * 32, "epoch_milliseconds"), ("0a" * 32, None)):
+        source = Source(name="a.csv", bytes=10, sha256="cd" * 32, time_unit=unit)
+        lake.store(transactions, labels, source=source, content_sha256=content, duplicates=0, quarantined=0)
+    assert lake.training_set(None, None).rows == 3 * transactions.num_rows
+    with pytest.raises(DataError) as caught:
+        lake.training_set(None, None, time_unit="epoch_seconds")
+    message = str(caught.value)
+    assert "its time column is in epoch_milliseconds, and data.yaml says epoch_seconds" in message
+    assert "`fraudops data remove 20260301-efefefefefef`" in message
+    lake.remove("20260301-efefefefefef")
+    assert len(lake.training_set(None, None, time_unit="epoch_seconds").imports) == 2
+
+
 def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
     """A training set has one layout; the import that differs is named, with the columns and both ways out."""
     store(lake)
