@@ -63,7 +63,7 @@ def test_dev_lock_matches_the_run_lock() -> None:
 
 
 def test_read_of_the_repositorys_own_state_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its settings and records belong to whoever adopted it; only its README and the shipped state may be read."""
+    """Its settings and records belong to the team that adopts it; only its README and the shipped state may be read."""
     monkeypatch.chdir(ROOT)
     config.load_settings(template_state.FOLDER)
     (ROOT / "model-config/README.md").read_text()

@@ -129,7 +129,7 @@ def _read_parquet(staged: StagedFile, wanted: _Wanted, folder: Path) -> Content:
             database.register("faulty", pa.table({"place": rows}))
             texts = ", ".join(f"t.{_quoted(name)}" for name in types)
             join = f"{source} AS t SEMI JOIN faulty AS f ON t.file_row_number = f.place"
-            query = f"SELECT t.file_row_number, {texts} FROM {join}"  # noqa: S608 - quoted
+            query = f"SELECT t.file_row_number, {texts} FROM {join}"  # noqa: S608 - names are quoted
             raw = {int(row[0]): line_of(row[1:]) for row in database.sql(query).fetchall()}
             return RawRows(unit="row", names=tuple(types), numbers={at: at + 1 for at in raw}, texts=raw)
 
@@ -255,7 +255,7 @@ def _content(staged: StagedFile, wanted: _Wanted, found: Sequence[Cast], rows: _
 def _types(database: duckdb.DuckDBPyConnection, staged: StagedFile) -> dict[str, str]:
     """The columns of the Parquet file and their types in DuckDB's words."""
     source = f"read_parquet({_literal(str(staged.local))}, hive_partitioning=false)"
-    return {name: kind for name, kind, *_ in database.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608
+    return {name: kind for name, kind, *_ in database.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608 - a quoted path
 
 
 def _csv_source(plain: Path, head: Header) -> str:
@@ -279,7 +279,7 @@ def _select(
     for at, cast in enumerate(found):
         column, kind = cells.get(cast.source) or (_literal(partition[cast.source]), "VARCHAR")
         parts.append(f"{cell_types.expression(cast, column, kind)} AS v{at}")
-    return database.sql(f"SELECT {', '.join(parts)} FROM {source}").to_arrow_table()  # noqa: S608 - quoted
+    return database.sql(f"SELECT {', '.join(parts)} FROM {source}").to_arrow_table()  # noqa: S608 - names are quoted
 
 
 def _literal(text: str) -> str:

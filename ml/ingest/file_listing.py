@@ -73,7 +73,7 @@ def _local(path: str) -> list[str]:
         names = [str(item) for item in sorted(Path(path).rglob("*")) if item.is_file()]
         return _data_files(path, names, [str(PurePosixPath(name).relative_to(path)) for name in names])
     if _WILD.search(path) and not Path(path).exists():
-        names = sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file())  # noqa: PTH207
+        names = sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file())  # noqa: PTH207 - pathlib refuses absolute patterns
         if not names:
             raise DataError(f"{path}: matches no file; check the pattern, and quote it for the shell")
         return [name for name in names if not name.endswith(quarantine.SUFFIX)]

@@ -155,7 +155,7 @@ def _colour(feature: FeatureDrift) -> str:
 def _densities(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> None:
     """Both densities over the bins with two edges; the shares of the two outer bins are shown as text."""
     if column.levels is not None:
-        _level_shares(axes, column, tally, legend=legend)
+        _level_shares(axes, column, column.levels.levels, tally, legend=legend)
         return
     edges = np.asarray(column.summary.edges, dtype=np.float64)
     then, now = _shares(column.summary.counts), _shares(tally.bins)
@@ -174,15 +174,14 @@ def _densities(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> Non
     axes.set_yticks([])
 
 
-def _level_shares(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> None:
+def _level_shares(axes: Axes, column: Column, levels: Sequence[str], tally: Tally, *, legend: bool) -> None:
     """The shares of the most frequent values of a category, then of all others, then of unseen ones."""
-    assert column.levels is not None  # noqa: S101 - the caller passes a category
     counts = np.array([[*column.summary.counts, 0], [*tally.bins, tally.unseen]], dtype=np.float64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     known = shares[:, :-1]
     first = np.argsort(-known.max(axis=0), kind="stable")[:_MAX_LEVELS]
     rest = known.sum(axis=1) - known[:, first].sum(axis=1)
-    names = [category_levels.shown(column.levels.levels[at])[:_MAX_LEVEL_LETTERS] for at in first]
+    names = [category_levels.shown(levels[at])[:_MAX_LEVEL_LETTERS] for at in first]
     bars = np.column_stack([known[:, first], rest, shares[:, -1]])
     places = np.arange(bars.shape[1])
     axes.bar(places - 0.2, bars[0], width=0.4, color=_REFERENCE, label="when the model was approved")

@@ -44,7 +44,10 @@ def figures(played: Played, scenario: Scenario, *, rule_amount: float) -> dict[s
         side: [_count(month, decisions[number][side]) for number, month in played.months.items()] for side in SIDES
     }
     last = sorted(played.months)[-LAST:]
-    oracle = {number: oracle_scores(played.months[number], first, scenario, number) for number in last}
+    oracle = {
+        number: oracle_scores(played.months[number], _known(played.months[number], first), scenario, number)
+        for number in last
+    }
     onset = _concept_onset(played, scenario)
     later = [moment for moment in played.alarms if onset is not None and moment > onset]
     return {
@@ -118,19 +121,24 @@ def _rates(played: Played, decisions: Mapping[int, Mapping[str, Flags]], side: s
     return found
 
 
-def oracle_scores(month: ServedMonth, first: Scorer, scenario: Scenario, number: int) -> NDArray[np.float64]:
+def oracle_scores(
+    month: ServedMonth, known: NDArray[np.float64], scenario: Scenario, number: int
+) -> NDArray[np.float64]:
     """Scores in the order of the probability of fraud, by the first model and the scenario's rule: -log(1 - p).
 
-    p = 1 - (1 - p_known)(1 - p_new), where p_known is the first model's, at the rate of history, and p_new the share of
+    p = 1 - (1 - p_known)(1 - p_new), where p_known is that of the log-odds `known`, and p_new the share of
     the row's region that the scenario relabels in month `number`. Which rows of a region it relabels is drawn at
     random, so no model can know more about them.
     """
-    rows = month.rows
-    known = first.log_odds(rows.inputs(first.inputs))[:, 0]
-    line = first.document.history
-    known = line.slope * known + line.intercept
     with np.errstate(divide="ignore"):  # a region of which every row is relabelled has an infinite score
         return np.logaddexp(0, known) - np.log1p(-_relabelled_share(month, scenario, number))
+
+
+def _known(month: ServedMonth, first: Scorer) -> NDArray[np.float64]:
+    """The log-odds that the first model gives each row, at the rate of history."""
+    line = first.document.history
+    log_odds: NDArray[np.float64] = first.log_odds(month.rows.inputs(first.inputs))[:, 0]
+    return line.slope * log_odds + line.intercept
 
 
 def _relabelled_share(month: ServedMonth, scenario: Scenario, number: int) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_AP
 from tests.harness.git import repositories
 from tests.harness.platform.account import CHECKER_ID, CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
 
-Seed = Callable[[ReadyAccount, pytest.MonkeyPatch], AbstractContextManager[None]]
+Seed = Callable[[ReadyAccount, pytest.MonkeyPatch], AbstractContextManager[object]]
 _FAILING_STACK = """
 Resources:
   Group:
@@ -59,7 +59,7 @@ def _nothing_to_undo() -> Iterator[None]:
 def _environment(**values: str | None) -> Seed:
     """Environment variables of the verb; None removes one."""
 
-    def seed(_: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(_: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         for name, value in values.items():
             if value is None:
                 patch.delenv(name)
@@ -73,7 +73,7 @@ def _environment(**values: str | None) -> Seed:
 def _quotas(**changed: int) -> Seed:
     """Quotas of instances, by the use of each."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         lowered = {name: changed.get(name.split(" for ")[1].split()[0], value) for name, value in QUOTAS.items()}
         account.set_quotas(instances=lowered)
         return _nothing_to_undo()
@@ -81,7 +81,7 @@ def _quotas(**changed: int) -> Seed:
     return seed
 
 
-def _concurrency(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _concurrency(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     account.set_quotas(lambda_concurrent_executions=10)
     return _nothing_to_undo()
 
@@ -129,7 +129,7 @@ def _owners(content: str) -> Seed:
 
 
 def _drift(stack: Callable[[], str]) -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         account.set_drift(stack(), "DRIFTED")
         return _nothing_to_undo()
 
@@ -153,7 +153,7 @@ def _without_policy(stack: Callable[[], str], role: str) -> Seed:
     return seed
 
 
-def _bounded(_: ReadyAccount, __: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _bounded(_: ReadyAccount, __: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     """A permissions boundary, as an administrator of the account sets one."""
     iam, name = client("iam"), deployed_stack.resources(workflow_roles.stack_name())["TrainRole"][1]
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -163,7 +163,7 @@ def _bounded(_: ReadyAccount, __: pytest.MonkeyPatch) -> AbstractContextManager[
     undo = ExitStack()
     undo.callback(iam.delete_policy, PolicyArn=policy)
     undo.callback(iam.delete_role_permissions_boundary, RoleName=name)
-    return undo  # type: ignore[return-value] # an ExitStack yields itself
+    return undo
 
 
 @contextmanager
@@ -217,12 +217,12 @@ def _other_stack(name: str, **parameters: str) -> Seed:
     return seed
 
 
-def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _without_roles(account: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     patch.setenv("FRAUDOPS_STACK", "second")
     undo = ExitStack()
     undo.enter_context(_file(config.SERVING, "fraudops-production", "second")(account, patch))
     bootstrap(account.root)
-    return undo  # type: ignore[return-value] # an ExitStack yields itself
+    return undo
 
 
 def _variable(name: str, value: str | None) -> Seed:
@@ -246,7 +246,7 @@ def _variable(name: str, value: str | None) -> Seed:
 
 
 def _put(path: str, body: Any, *, method: str = "PUT") -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         account.github(method, path, body)
         return _nothing_to_undo()
 
@@ -271,7 +271,7 @@ def _tokens(**changed: Any) -> Seed:
 def _rules(change: Callable[[dict[str, dict[str, Any]]], None]) -> Seed:
     """A change of the rules of main, by the type of each."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         rules = {rule["type"]: copy.deepcopy(rule) for rule in account.ruleset["rules"]}
         change(rules)
         account.ruleset["rules"] = list(rules.values())
@@ -299,7 +299,7 @@ def _source(**source: int) -> Seed:
 def _bypasses(kind: str, number: int) -> Seed:
     """One more bypass of the rules of main."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         actor = {"actor_id": number, "actor_type": kind, "bypass_mode": "pull_request"}
         account.ruleset["bypass_actors"] = [*account.ruleset["bypass_actors"], actor]
         return _nothing_to_undo()
@@ -307,7 +307,7 @@ def _bypasses(kind: str, number: int) -> Seed:
     return seed
 
 
-def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     account.ruleset["bypass_actors"] = []
     return _nothing_to_undo()
 
@@ -315,14 +315,14 @@ def _nobody_bypasses(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractCo
 def _open(name: str, *branches: str) -> Seed:
     """An environment that more branches may use; every branch if none is named."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         account.open_environment(name, *branches)
         return _nothing_to_undo()
 
     return seed
 
 
-def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     account.set_reviewers(REVIEWER)
     account.repository.environments[PRODUCTION].custom_policies = False
     return _nothing_to_undo()
@@ -331,7 +331,7 @@ def _open_production(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractCo
 def _open_to_protected(name: str) -> Seed:
     """An environment whose setting is "Protected branches only"."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         policy = {"protected_branches": True, "custom_branch_policies": False}
         account.github("PUT", f"/environments/{name}", {"deployment_branch_policy": policy})
         return _nothing_to_undo()
@@ -340,7 +340,7 @@ def _open_to_protected(name: str) -> Seed:
 
 
 def _reviewers(*logins: str, **settings: bool) -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         account.set_reviewers(*logins, **settings)
         return _nothing_to_undo()
 
@@ -348,7 +348,7 @@ def _reviewers(*logins: str, **settings: bool) -> Seed:
 
 
 def _no_environment(name: str) -> Seed:
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         account.remove_environment(name)
         return _nothing_to_undo()
 
@@ -358,7 +358,7 @@ def _no_environment(name: str) -> Seed:
 def _secret(name: str, environment: str | None, value: str | None) -> Seed:
     """A secret of an environment, None for the repository's own, that is set or removed."""
 
-    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+    def seed(account: ReadyAccount, _: pytest.MonkeyPatch) -> AbstractContextManager[object]:
         secrets = account.secrets_of(environment)
         if value is None:
             del secrets[name]
@@ -378,7 +378,7 @@ def _disabled(account: ReadyAccount, _: pytest.MonkeyPatch) -> Iterator[None]:
         account.env.switch("drift.yml", on=True)
 
 
-def _three_days_later(_: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[None]:
+def _three_days_later(_: ReadyAccount, patch: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     patch.setenv("FRAUDOPS_NOW", (datetime.now(UTC) + timedelta(days=3)).isoformat())
     return _nothing_to_undo()
 

@@ -46,7 +46,7 @@ def by_duckdb(text: str, zone: str) -> float | None:
     cast = Cast(name="at", place=0, source="at", kind=TIME, zone=zone)
     with duckdb.connect(":memory:") as database:
         database.execute("SET TimeZone = 'UTC'")
-        query = f"SELECT {cell_types.expression(cast, 'c0', 'VARCHAR')} FROM (SELECT ? AS c0)"  # noqa: S608
+        query = f"SELECT {cell_types.expression(cast, 'c0', 'VARCHAR')} FROM (SELECT ? AS c0)"  # noqa: S608 - of the product
         (found,) = database.execute(query, [text]).fetchall()[0]
     return None if found is None else found / 1_000_000
 

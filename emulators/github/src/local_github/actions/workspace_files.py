@@ -6,7 +6,7 @@ removes what the commit does not have; so a job finds the workspace of a new run
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import uuid
 from pathlib import Path
 
@@ -41,8 +41,11 @@ def publish(work: Path, folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     if len(list(folder.iterdir())) < _MOST:
-        with contextlib.suppress(OSError):  # on another file system: the files go with the job's folder
+        try:
             kept.rename(folder / uuid.uuid4().hex)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # another file system: the files go with the job's folder
+                raise
 
 
 def _kept(work: Path) -> Path:
