@@ -97,6 +97,11 @@ def allow(action: str | list[str], resource: str | list[str] = "*", **condition:
     }
 
 
+def deny(action: str, resource: str = "*") -> dict[str, Any]:
+    """A Deny statement."""
+    return {**allow(action, resource), "Effect": "Deny"}
+
+
 def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 

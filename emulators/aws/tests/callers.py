@@ -1,4 +1,4 @@
-"""Callers for tests of authorization: role sessions and users with the permissions that a test gives them."""
+"""Callers for tests of authorization: role sessions and users, the errors that they get, and the logged decisions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import boto3
+import pytest
 from aws_resources import create_role, unique_name
+from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
 ACCOUNT = "123456789012"
@@ -44,6 +46,14 @@ def client(aws: LocalAws, service: str, keys: dict[str, Any]) -> Any:
 def document(*statements: dict[str, Any]) -> str:
     """A policy document."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
+    """Code, status and message of the error that a call ends with."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    error = caught.value.response
+    return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Message"]
 
 
 def decisions(aws: LocalAws, entity: str) -> list[dict[str, Any]]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from aws_resources import allow, create_role, unique_name, zip_function
-from botocore.exceptions import ClientError
-from callers import ACCOUNT, Session, decisions, document
+from callers import ACCOUNT, Session, decisions, document, refused
 from local_aws.server import LocalAws
 
 ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
@@ -37,14 +36,6 @@ def create_bucket(aws: LocalAws, key: str = "", *, bucket_key: bool = False) -> 
         rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bucket_key}
         s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
     return name
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
-    """Code, status and message of the error that a call ends with."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    error = caught.value.response
-    return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Message"]
 
 
 def via(service: str, **context: str) -> dict[str, Any]:
