@@ -7,6 +7,14 @@ from typing import Any
 import pytest
 from aws_resources import unique_name
 from botocore.exceptions import ClientError
+from cloudformation_stacks import (
+    FUNCTION_STACK,
+    invoke_function,
+    stack_outputs,
+    stack_parameters,
+    stack_status,
+    upload_code,
+)
 from local_aws.server import LocalAws
 
 POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
@@ -33,12 +41,6 @@ Resources:
 {failing if broken else ""}"""
 
 
-def status(aws: LocalAws, name: str) -> str:
-    """The stack's status."""
-    text: str = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    return text
-
-
 def reasons(aws: LocalAws, name: str) -> str:
     """The reasons of the stack's events, newest first."""
     events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
@@ -51,12 +53,42 @@ def group_exists(aws: LocalAws, name: str) -> bool:
     return bool(found)
 
 
+def test_failed_creation_is_rolled_back(aws: LocalAws) -> None:
+    """If the code is missing: ROLLBACK_COMPLETE, an event that names the function, and no resource."""
+    cloudformation, name = aws.client("cloudformation"), unique_name("stack")
+    bucket, _ = upload_code(aws, "first")
+    cloudformation.create_stack(
+        StackName=name, TemplateBody=FUNCTION_STACK, Parameters=stack_parameters(Bucket=bucket, Key="nowhere.zip"),
+        Capabilities=["CAPABILITY_IAM"],
+    )  # fmt: skip
+    assert stack_status(aws, name) == "ROLLBACK_COMPLETE"
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failure = next(event for event in events if event["ResourceStatus"] == "CREATE_FAILED")
+    assert failure["LogicalResourceId"] == "Function"
+    assert "nowhere.zip" in failure["ResourceStatusReason"]
+    groups = aws.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+    assert groups == []
+
+
+def test_failed_update_is_rolled_back(aws: LocalAws, stack: tuple[str, str, str]) -> None:
+    """The stack is unchanged, has the rollback's status, and can be updated again."""
+    name, bucket, key = stack
+    cloudformation = aws.client("cloudformation")
+    update = {"StackName": name, "TemplateBody": FUNCTION_STACK, "Capabilities": ["CAPABILITY_IAM"]}
+    cloudformation.update_stack(**update, Parameters=stack_parameters(Bucket=bucket, Key="nowhere.zip", Greeting="bye"))
+    assert stack_status(aws, name) == "UPDATE_ROLLBACK_COMPLETE"
+    assert invoke_function(aws, name) == ["hello!", "first"]
+    assert stack_outputs(aws, name)["Greeting"].startswith("hello")
+    cloudformation.update_stack(**update, Parameters=stack_parameters(Bucket=bucket, Key=key, Greeting="bye"))
+    assert invoke_function(aws, name) == ["bye!", "first"]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_rolled_back_creation_keeps_only_what_is_retained(aws: LocalAws, policy: str) -> None:
     """Retain keeps the resource even then; RetainExceptOnCreate does not."""
     name = unique_name("stack")
     aws.client("cloudformation").create_stack(StackName=name, TemplateBody=template(policy, name, broken=True))
-    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert stack_status(aws, name) == "ROLLBACK_COMPLETE"
     assert group_exists(aws, name) == (policy == "Retain")
 
 
@@ -77,7 +109,7 @@ def test_rolled_back_update_deletes_what_it_created(aws: LocalAws, policy: str) 
     cloudformation.create_stack(StackName=name, TemplateBody=empty)
     added = template(policy, name, broken=True) + "  Topic: {Type: AWS::SNS::Topic}\n"
     cloudformation.update_stack(StackName=name, TemplateBody=added)
-    assert status(aws, name) == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack_status(aws, name) == "UPDATE_ROLLBACK_COMPLETE"
     assert group_exists(aws, name) == (policy == "Retain")
 
 
@@ -87,7 +119,7 @@ def test_retained_name_already_exists_in_the_next_stack(aws: LocalAws) -> None:
     cloudformation.create_stack(StackName=name, TemplateBody=template("Retain", name, broken=True))
     cloudformation.delete_stack(StackName=name)
     cloudformation.create_stack(StackName=name, TemplateBody=template("Retain", name, broken=False))
-    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert stack_status(aws, name) == "ROLLBACK_COMPLETE"
     assert f'with identifier \'{{"/properties/LogGroupName":"{name}"}}\' already exists.' in reasons(aws, name)
     assert group_exists(aws, name)
 
@@ -105,7 +137,7 @@ def test_rolled_back_stack_takes_no_update_and_no_change_set(aws: LocalAws) -> N
         cloudformation.create_stack(StackName=name, TemplateBody=good)
     cloudformation.delete_stack(StackName=name)
     cloudformation.create_stack(StackName=name, TemplateBody=good)
-    assert status(aws, name) == "CREATE_COMPLETE"
+    assert stack_status(aws, name) == "CREATE_COMPLETE"
 
 
 def test_stack_whose_bucket_is_not_empty_is_not_deleted(aws: LocalAws) -> None:
@@ -115,14 +147,14 @@ def test_stack_whose_bucket_is_not_empty_is_not_deleted(aws: LocalAws) -> None:
     cloudformation.create_stack(StackName=name, TemplateBody=body)
     s3.put_object(Bucket=name, Key="a", Body=b"1")
     cloudformation.delete_stack(StackName=name)
-    assert status(aws, name) == "DELETE_FAILED"
+    assert stack_status(aws, name) == "DELETE_FAILED"
     assert "The following resource(s) failed to delete: [Bucket]." in reasons(aws, name)
     with pytest.raises(ClientError, match="is in DELETE_FAILED state and can not be updated"):
         cloudformation.update_stack(StackName=name, TemplateBody=body + "  T: {Type: AWS::SNS::Topic}\n")
     s3.delete_object(Bucket=name, Key="a")
     cloudformation.delete_stack(StackName=name)
     with pytest.raises(ClientError, match="does not exist"):
-        status(aws, name)
+        stack_status(aws, name)
 
 
 def test_failed_deletion_keeps_records_and_recreates_nothing(aws: LocalAws) -> None:
@@ -179,7 +211,7 @@ Resources:
       Code: {ZipFile: "def handler(event, context): pass"}
 """
     cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert stack_status(aws, name) == "ROLLBACK_COMPLETE"
     assert (
         "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's "
         "UnreservedConcurrentExecution below its minimum value of [10]. (Service: Lambda, Status Code: 400, "
@@ -188,7 +220,7 @@ Resources:
     aws.quotas.set({"lambda_concurrent_executions": 101})
     try:
         cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-        assert status(aws, name) == "CREATE_COMPLETE"
+        assert stack_status(aws, name) == "CREATE_COMPLETE"
         limits = aws.client("lambda").get_account_settings()["AccountLimit"]
         assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (101, 100)
     finally:

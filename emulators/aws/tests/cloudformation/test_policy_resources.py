@@ -9,6 +9,7 @@ import pytest
 from aws_resources import allow, create_role, unique_name
 from botocore.exceptions import ClientError
 from callers import Session
+from cloudformation_stacks import stack_status
 from local_aws.server import LocalAws
 
 
@@ -54,20 +55,14 @@ def create_stack(aws: LocalAws, body: str) -> str:
     """A new stack; its name."""
     name, cloudformation = unique_name("stack"), aws.client("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
-    assert status(aws, name) == "CREATE_COMPLETE"
+    assert stack_status(aws, name) == "CREATE_COMPLETE"
     return name
 
 
 def update_stack(aws: LocalAws, name: str, body: str) -> None:
     """Updates the stack."""
     aws.client("cloudformation").update_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-    assert status(aws, name) == "UPDATE_COMPLETE"
-
-
-def status(aws: LocalAws, name: str) -> str:
-    """The stack's status."""
-    text: str = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    return text
+    assert stack_status(aws, name) == "UPDATE_COMPLETE"
 
 
 def physical(aws: LocalAws, name: str) -> dict[str, str]:
@@ -139,7 +134,7 @@ def test_managed_policy_in_use_is_not_deleted(aws: LocalAws, role: str, use: str
     else:
         iam.attach_role_policy(RoleName=role, PolicyArn=arn)
     cloudformation.delete_stack(StackName=name)
-    assert status(aws, name) == "DELETE_FAILED"
+    assert stack_status(aws, name) == "DELETE_FAILED"
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     assert "Cannot delete a policy attached to entities." in [item.get("ResourceStatusReason") for item in events]
     if use == "boundary":
@@ -148,7 +143,7 @@ def test_managed_policy_in_use_is_not_deleted(aws: LocalAws, role: str, use: str
         iam.detach_role_policy(RoleName=role, PolicyArn=arn)
     cloudformation.delete_stack(StackName=name)
     with pytest.raises(ClientError, match="does not exist"):
-        status(aws, name)
+        stack_status(aws, name)
     with pytest.raises(ClientError, match="not found"):
         iam.get_policy(PolicyArn=arn)
 
@@ -163,7 +158,7 @@ def test_managed_policy_of_an_existing_name_is_refused(aws: LocalAws) -> None:
     create_stack(aws, body)
     second, cloudformation = unique_name("stack"), aws.client("cloudformation")
     cloudformation.create_stack(StackName=second, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
-    assert status(aws, second) == "ROLLBACK_COMPLETE"
+    assert stack_status(aws, second) == "ROLLBACK_COMPLETE"
 
 
 def test_queue_and_topic_have_the_policy_of_the_template(aws: LocalAws) -> None:
@@ -192,7 +187,7 @@ def test_policy_of_a_queue_that_does_not_exist_fails(aws: LocalAws) -> None:
     body = f"Resources: {{P: {{Type: AWS::SQS::QueuePolicy, Properties: {properties}}}}}"
     name = unique_name("stack")
     aws.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
-    assert status(aws, name) == "ROLLBACK_COMPLETE"
+    assert stack_status(aws, name) == "ROLLBACK_COMPLETE"
 
 
 def test_queue_keeps_its_policy_when_another_attribute_is_set(aws: LocalAws) -> None:
