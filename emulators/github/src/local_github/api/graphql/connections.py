@@ -46,6 +46,11 @@ def connection_field(items: Callable[[], Sequence[T]] | Sequence[T], render: Cal
     return lambda _, **arguments: connection(items() if callable(items) else items, render, **arguments)
 
 
+def empty_connection(_: Any, **arguments: Any) -> Node:
+    """A resolver of a connection that has no nodes."""
+    return connection((), lambda item: item, **arguments)
+
+
 def _cursor(position: int) -> str:
     return base64.b64encode(f"cursor:{position}".encode()).decode()
 
