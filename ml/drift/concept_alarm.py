@@ -29,7 +29,7 @@ from ml.model.drift import ended_concept_test
 from ml.model.drift import sequential_fraud_rate_test as rate_test
 from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.sequential_fraud_rate_test import RateEvidence
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 
 if TYPE_CHECKING:
     from ml.drift.approved_model import Model

@@ -18,7 +18,7 @@ from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 from ml.model.drift.reference import FITTED_NUMBERS
 from ml.model.drift.verdict import CONCEPT
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 from ml.model.run_kinds import ADAPT
 
 LENGTHS = (3.0, 4.5)

@@ -44,6 +44,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/model/category_levels.py": "ml/model/category_levels.py",
         "code/ml/model/document_fields.py": "ml/model/document_fields.py",
         "code/ml/model/model_document.py": "ml/model/model_document.py",
+        "code/ml/model/model_parts.py": "ml/model/model_parts.py",
         "code/ml/model/part_scorer.py": "ml/model/part_scorer.py",
         "code/ml/model/scoring_responses.py": "ml/model/scoring_responses.py",
         "code/ml/model/request_parser.py": "ml/model/request_parser.py",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from ml.model.model_document import Line
+from ml.model.model_parts import Line
 
 PRIOR_MEAN = (1.0, -2.0)  # of slope and intercept: right ranking, log-odds overstated by resampling
 PRIOR_PRECISION = (1.0, 1.0)

@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it ships no types
 
-from ml.model import document_fields, estimators, model_document
+from ml.model import document_fields, estimators, model_document, model_parts
 from ml.model.document_fields import ArtifactInvalid
 from ml.model.estimators.contract import Fitted
-from ml.model.model_document import IDENTITY, Line, Part
+from ml.model.model_parts import IDENTITY, Line, Part
 from ml.model.training_settings import Training
 
 
@@ -84,9 +84,9 @@ def export(fitted: Fitted, training: Training, threshold_score: float, history: 
 def _plain(part: Part, training: Training) -> dict[str, Any]:
     """The part as JSON has it. Raises ValueError if it is not what an estimator may write."""
     name = training.estimator
-    if (part.pattern, part.recalibration) != (model_document.KNOWN, None):
+    if (part.pattern, part.recalibration) != (model_parts.KNOWN, None):
         raise ValueError(
-            f"the estimator {name} must make a part with the pattern {model_document.KNOWN} and no recalibration (got "
+            f"the estimator {name} must make a part with the pattern {model_parts.KNOWN} and no recalibration (got "
             f"{part.pattern} and {part.recalibration}): only an adaptation makes others"
         )
     if part.levels and not training.columns.categories:

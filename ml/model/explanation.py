@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ml.model import category_levels, time_units
-from ml.model.model_document import IDENTITY, KNOWN, NEW, Bins, Feature, LevelTable, Part
+from ml.model.model_parts import IDENTITY, KNOWN, NEW, Bins, Feature, LevelTable, Part
 from ml.model.scorer import Scorer
 
 OTHER = "(other values)"

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ml.model import calibration_line, estimator, features, out_of_fold, threshold, threshold_evidence
 from ml.model.estimators.contract import Fitted
 from ml.model.fit_evidence import FitEvidence
-from ml.model.model_document import Line
+from ml.model.model_parts import Line
 from ml.model.scorer import Scorer
 from ml.model.threshold_evidence import Expected
 from ml.model.training_settings import Training

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ml.model import time_units
 from ml.model.document_fields import ArtifactInvalid
-from ml.model.model_document import Feature, ModelDocument, Part
+from ml.model.model_document import ModelDocument
+from ml.model.model_parts import Feature, Part
 
 _EXACT_HOURS = 2.0**40  # below this many hours, 24 * floor(hours / 24) is exact
 _SCALE_DOWN, _SCALE_UP = 2.0**-520, 2.0**520

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 from ml.model import explanation
 from ml.model.artifact import Artifact
-from ml.model.model_document import IDENTITY, NEW
+from ml.model.model_parts import IDENTITY, NEW
 from ml.model.scorer import Scorer
 from ml.steps.job_runner import StepFailed
 from ml.steps.prepared_files import LABEL

@@ -31,7 +31,7 @@ from ml.model.adaptation.adapt import unadapted
 from ml.model.artifact import Artifact
 from ml.model.drift.reference import FITTED_NUMBERS, complete_reference
 from ml.model.fit_evidence import FitEvidence
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 from ml.model.run_kinds import ADAPT, DROP, FIT, RUN_KINDS, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Settings

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml.model import explanation
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 from ml.model.scorer import Scorer
 from ml.simulate.year_traffic import Year
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 from ml.model.scorer import Scorer
 from ml.simulate.scenario import Scenario
 from tests.benchmarks.in_process import Played

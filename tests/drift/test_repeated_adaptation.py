@@ -17,7 +17,7 @@ from ml.model import artifact
 from ml.model.drift.histogram import Reference
 from ml.model.drift.reference import FITTED_NUMBERS
 from ml.model.drift.sequential_fraud_rate_test import FraudRates
-from ml.model.model_document import KNOWN, NEW
+from ml.model.model_parts import KNOWN, NEW
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD
 from tests.harness.git import repositories
 from tests.harness.platform import monitored

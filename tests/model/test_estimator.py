@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ml.model import document_fields, estimator, model_document
-from ml.model.model_document import Bins, Feature, LevelTable, Line, Part
+from ml.model.model_parts import Bins, Feature, LevelTable, Line, Part
 from tests.model.training_samples import TRAINING, WITH_CATEGORIES, changed, rows, rows_with_categories
 
 TEXT = changed(columns=WITH_CATEGORIES)

@@ -13,7 +13,8 @@ import pytest
 from ml.aws import endpoint
 from ml.errors import CloudError, DeploymentFailed
 from ml.model import artifact
-from ml.model.model_document import NEW, Bins, Line, Part, Time
+from ml.model.model_document import Time
+from ml.model.model_parts import NEW, Bins, Line, Part
 from ml.model.request_parser import RequestParser
 from ml.model.scorer import Scorer
 from ml.release import smoke_test

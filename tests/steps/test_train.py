@@ -20,7 +20,7 @@ from scipy.special import logit
 from ml.model import artifact, explanation
 from ml.model.drift.reference import Summary
 from ml.model.metrics import Confusion
-from ml.model.model_document import NEW
+from ml.model.model_parts import NEW
 from ml.steps import ended_pattern
 from tests.harness.columns import ulb_columns
 from tests.model.training_samples import SETTINGS, changed

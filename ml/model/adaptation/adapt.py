@@ -28,7 +28,7 @@ from ml.model.adaptation import noisy_or
 from ml.model.adaptation.expert_columns import NO_LEVELS, Design, ExpertColumns
 from ml.model.adaptation.noisy_or import Array, Prior, Weights
 from ml.model.calibration_line import MIN_SLOPE
-from ml.model.model_document import Line
+from ml.model.model_parts import Line
 from ml.model.training_settings import Columns
 
 LINE_PRECISION = (100.0, 1.0)  # of the champion's slope and intercept: 0.1 and 1 standard deviations around history

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from ml.model import model_document
+from ml.model import model_parts
 from ml.model.training_settings import Columns
 
 TAIL_LEVELS = (0.01, 0.05, 0.1, 0.25, 0.75, 0.9, 0.95, 0.99)
@@ -232,7 +232,7 @@ class ExpertColumns:
                 {"input": name, "kind": "value", "edges": edges.tolist(), "coefficients": coefficients.tolist()}
             )
         return {
-            "pattern": model_document.NEW,
+            "pattern": model_parts.NEW,
             "features": [
                 {
                     "name": term.name,

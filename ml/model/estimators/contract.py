@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model.model_document import Part
+from ml.model.model_parts import Part
 from ml.model.training_settings import Training
 
 

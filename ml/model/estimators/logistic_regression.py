@@ -19,8 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from ml.model import features, model_document
-from ml.model.model_document import Bins, Feature, LevelTable, Part
+from ml.model import features, model_parts
+from ml.model.model_parts import Bins, Feature, LevelTable, Part
 from ml.model.smote import OneParentSMOTE
 from ml.model.training_settings import Training
 
@@ -128,7 +128,7 @@ class FittedRegression:
         scales = np.concatenate([scaler.scale_ for scaler in scalers])
         tables = self._tables(coefficients[len(terms) :])
         return Part(
-            pattern=model_document.KNOWN,
+            pattern=model_parts.KNOWN,
             features=tuple(
                 Feature(name=name, transform=transform, limits=None, mean=mean, scale=scale, coefficient=coefficient)
                 for (name, transform), mean, scale, coefficient in zip(

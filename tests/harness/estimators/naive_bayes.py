@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model import features, model_document, time_units
+from ml.model import features, model_parts, time_units
 from ml.model.binning import HOURS, quantile_edges
-from ml.model.model_document import Bins, LevelTable, Part
+from ml.model.model_parts import Bins, LevelTable, Part
 from ml.model.training_settings import Training
 
 EDGES = (0.01, 0.05, *(step / 10 for step in range(1, 10)), 0.95, 0.99)
@@ -66,7 +66,7 @@ class Tables:
     def part(self) -> Part:
         """The tables, without linear terms."""
         return Part(
-            pattern=model_document.KNOWN,
+            pattern=model_parts.KNOWN,
             features=(),
             bins=self.bins,
             levels=self.levels,

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ml.model import calibration_line, document_fields, estimator, threshold
 from ml.model.adaptation import adapt as adaptation
 from ml.model.adaptation.adapt import AMOUNTS, NO_EXPERT, TAILS, Adapted, adapt, unadapted
-from ml.model.model_document import Line
+from ml.model.model_parts import Line
 from ml.model.scorer import Scorer
 from tests.model.training_samples import COLUMNS, TRAINING, rows
 
@@ -179,7 +179,7 @@ def test_adaptation_is_deterministic_across_processes(tmp_path: Path) -> None:
         "import json, runpy, numpy\n"
         "from ml.model import document_fields\n"
         "from ml.model.adaptation.adapt import adapt\n"
-        "from ml.model.model_document import Line\n"
+        "from ml.model.model_parts import Line\n"
         f"columns = runpy.run_path({str(samples)!r})['COLUMNS']\n"
         "given, document = numpy.load('given.npz'), json.load(open('champion.json'))\n"
         "line = Line(**document['history'])\n"
