@@ -15,19 +15,12 @@ from ml.aws.object_cache import Listed, ObjectCache
 from ml.errors import DataError
 
 LABEL, TIME = "label", "event_time"
-# As the preparation for training counts labels: of a channel the latest, fraud at equal times; an event is a fraud if
-# either channel says so; one that only analysts labelled has no label. Of a repeated event one row counts.
+# Of a repeated event one row counts.
 _QUERY = """
-WITH by_channel AS (
-    SELECT event_id, coalesce(channel = 'analyst', false) AS analyst,
-        arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
-    FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
-), known AS (
-    SELECT event_id, max(label) AS label FROM by_channel GROUP BY event_id HAVING bool_or(NOT analyst)
-), once AS (
+WITH once AS (
     SELECT DISTINCT ON (event_id) event_id, {columns} FROM read_parquet($rows, union_by_name = true)
 )
-SELECT {columns}, label FROM once JOIN known USING (event_id) ORDER BY event_id
+SELECT {columns}, label FROM once JOIN labelled USING (event_id) ORDER BY event_id
 """
 
 
@@ -65,15 +58,13 @@ def read(
         folder = Path(name)
         (folder / "objects").mkdir()
         cache = ObjectCache(folder / "objects")
-        given = {
-            "rows": cache.paths(bucket, raw),
-            "labels": [*cache.paths(bucket, labels), label_files.no_labels(folder)],
-            "as_of": label_files.micros(as_of),
-        }
+        rows = cache.paths(bucket, raw)
+        known = [*cache.paths(bucket, labels), label_files.no_labels(folder)]
         columns = ", ".join('"' + column.replace('"', '""') + '"' for column in (TIME, *names))
         engine = database.connect(folder)
         try:
-            return engine.sql(_QUERY.format(columns=columns), params=given).to_arrow_table()
+            database.add_labels(engine, known, label_files.micros(as_of))
+            return engine.sql(_QUERY.format(columns=columns), params={"rows": rows}).to_arrow_table()
         except duckdb.Error as error:
             raise DataError(f"the lake's transactions and labels cannot be joined: {error}") from error
         finally:

@@ -14,15 +14,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import combinations
+from datetime import UTC
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.aws import lake_tables, s3_objects
-from ml.aws.import_manifest import ImportManifest, Source, StoredFile, StoredSource, stamp
-from ml.aws.labels import store as deliveries
+from ml.aws.import_manifest import ImportManifest, Source, StoredFile, StoredSource
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
@@ -34,27 +32,6 @@ class Stored:
     manifest: ImportManifest
     manifest_uri: str
     uploaded: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSet:
-    """The imports and labels that a training run reads, under one digest; `start` and `end` are the requested window.
-
-    `rows` counts whole imports, and `frauds` whole label files, corrected or not: the window and the corrections are
-    applied when the files are read.
-    """
-
-    manifest_uri: str
-    sha256: str
-    rows: int
-    frauds: int
-    start: datetime | None
-    end: datetime | None
-    imports: tuple[str, ...]
-    deliveries: tuple[str, ...] = ()
-    """Labels that were delivered later and may belong to the window's events."""
-    meeting: tuple[tuple[str, str], ...] = ()
-    """Pairs of manifests of imports whose time spans overlap: transactions that are in both count twice."""
 
 
 class Lake:
@@ -162,9 +139,9 @@ class Lake:
                 )
         there = _read_manifest(self.bucket, manifest.key)
         if there is not None and there.files == manifest.files:
-            return Stored(manifest=there, manifest_uri=self._uri(there.key), uploaded=())
-        self._put_json(manifest.key, manifest.to_json())
-        return Stored(manifest=manifest, manifest_uri=self._uri(manifest.key), uploaded=(manifest.key,))
+            return Stored(manifest=there, manifest_uri=self.uri(there.key), uploaded=())
+        self.put_json(manifest.key, manifest.to_json())
+        return Stored(manifest=manifest, manifest_uri=self.uri(manifest.key), uploaded=(manifest.key,))
 
     def progress(self, identity: str) -> StoredSource | None:
         """What a former, perhaps interrupted run stored of the source `identity`; None unless all of it is there.
@@ -172,7 +149,7 @@ class Lake:
         Raises:
             CloudError: S3 refuses or cannot be reached.
         """
-        where = self._uri(_progress_key(identity))
+        where = self.uri(_progress_key(identity))
         text = _read_object(where)
         if text is None:
             return None
@@ -184,7 +161,7 @@ class Lake:
 
     def record_progress(self, identity: str, stored: StoredSource) -> None:
         """Records that the source `identity` is stored, so that a repeated run need not read it. Raises CloudError."""
-        self._put_json(_progress_key(identity), json.dumps(stored.to_dict()))
+        self.put_json(_progress_key(identity), json.dumps(stored.to_dict()))
 
     def remove(self, name: str) -> tuple[str, ...]:
         """Removes the import `name`: its objects that no other import has, then its manifest.
@@ -203,7 +180,7 @@ class Lake:
         used = {file.key for item in every.values() for file in item.files}
         keys = [file.key for file in manifest.files if file.key not in used]
         for key in [*keys, manifest.key]:  # the manifest last: a call that was interrupted can be repeated
-            with explained(f"deleting {self._uri(key)}"):
+            with explained(f"deleting {self.uri(key)}"):
                 client("s3").delete_object(Bucket=self.bucket, Key=key)
         return (*keys, manifest.key)
 
@@ -213,67 +190,14 @@ class Lake:
         found = [_manifest(self.bucket, key, etag) for key, etag in listed]
         return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
 
-    def training_set(
-        self, start: datetime | None, end: datetime | None, *, time_unit: str | None = None
-    ) -> TrainingSet:
-        """The imports with events from `start` (included) to `end` (not included; None = open), as one data set.
-
-        It includes the labels that were delivered later and may belong to these events: those known from `start` on.
-
-        Writes the manifest that SageMaker reads under the digest of the listed files; equal imports and window give an
-        equal digest, and writing it again changes nothing. The digest is that of files.json, which is written beside
-        the manifest: every file's key and sha256, with which the first step verifies its input.
-
-        Args:
-            start, end: the window, open where None.
-            time_unit: the unit of the time column in data.yaml; None if it names no time.
-
-        Raises:
-            DataError: no import overlaps the window, or those that do have different columns or another unit of time.
-            CloudError: S3 refuses or cannot be reached.
-        """
-        every = self.imports()
-        chosen = [item for item in every if item.overlaps(start, end)]
-        if not chosen:
-            raise DataError(
-                f"s3://{self.bucket}/raw/: {_nothing(every, start, end)}; import data with `fraudops data import`"
-            )
-        for item in chosen:
-            if time_unit is not None and item.time_units - {time_unit}:
-                raise DataError(f"s3://{self.bucket}/{item.key}: {_other_unit(item, time_unit)}")
-        for item in chosen[1:]:
-            if item.columns != chosen[0].columns:
-                raise DataError(f"s3://{self.bucket}/{item.key}: {_other_columns(item, chosen[0])}")
-        late = [item for item in deliveries.deliveries(self.bucket) if item.concerns(start)]
-        listed = [file for item in chosen for file in item.files]
-        listed += [item.file for item in late] + deliveries.others(self.bucket)
-        files = sorted((file.key, file.sha256) for file in listed)
-        window = [stamp(start) if start else None, stamp(end) if end else None]
-        listing = json.dumps([files, window], separators=(",", ":"))
-        sha256 = hashlib.sha256(listing.encode()).hexdigest()
-        key, beside = (f"training-sets/{sha256}/{name}" for name in ("dataset.manifest", "files.json"))
-        self._put_json(beside, listing)
-        names = [*(name for name, _ in files), beside]
-        self._put_json(key, json.dumps([{"prefix": f"s3://{self.bucket}/"}, *names], indent=1))
-        return TrainingSet(
-            manifest_uri=self._uri(key),
-            sha256=sha256,
-            rows=sum(item.rows for item in chosen),
-            frauds=sum(item.frauds for item in chosen) + sum(item.frauds for item in late),
-            start=start,
-            end=end,
-            imports=tuple(item.name for item in chosen),
-            meeting=tuple((one.key, two.key) for one, two in combinations(chosen, 2) if one.meets(two)),
-            deliveries=tuple(item.name for item in late),
-        )
-
-    def _uri(self, key: str) -> str:
+    def uri(self, key: str) -> str:
+        """The S3 URI of a key."""
         return f"s3://{self.bucket}/{key}"
 
     def holds(self, file: StoredFile) -> bool:
         """Whether the lake has the object, with that content. Raises CloudError."""
         try:
-            with explained(f"looking for {self._uri(file.key)}"):
+            with explained(f"looking for {self.uri(file.key)}"):
                 head = client("s3").head_object(Bucket=self.bucket, Key=file.key)
         except CloudError as error:
             if code(error.__cause__ or error) in ("404", "NoSuchKey"):
@@ -282,12 +206,13 @@ class Lake:
         there = (head["ContentLength"], head.get("Metadata", {}).get("sha256"))
         return there == (file.bytes, file.sha256)
 
-    def _put_json(self, key: str, text: str) -> None:
+    def put_json(self, key: str, text: str) -> None:
+        """Writes a JSON object with its digest. Raises CloudError."""
         data = text.encode()
         self._put(key, data, hashlib.sha256(data).hexdigest(), "application/json")
 
     def _put(self, key: str, data: bytes, sha256: str, content_type: str) -> None:
-        with explained(f"writing {self._uri(key)}"):
+        with explained(f"writing {self.uri(key)}"):
             client("s3").put_object(
                 Bucket=self.bucket,
                 Key=key,
@@ -328,33 +253,3 @@ def _read_object(where: str) -> bytes | None:
 
 def _progress_key(identity: str) -> str:
     return f"raw/sources/{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
-
-
-def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime | None) -> str:
-    if not every:
-        return "no import is complete"
-    window = f"from {stamp(start) if start else 'the beginning'} to {stamp(end) if end else 'the end'}"
-    span = f"{stamp(every[0].start)} to {stamp(max(item.end for item in every))}"
-    return f"no import has events {window} (there are {len(every)}, {span})"
-
-
-def _other_unit(item: ImportManifest, unit: str) -> str:
-    """That an import's times are in another unit than data.yaml says, and what can be done."""
-    return (
-        f"its time column is in {', '.join(sorted(item.time_units))}, and data.yaml says {unit}. Correct the unit, or "
-        f"import its files again with the data.yaml of today and take this import back with `fraudops data remove "
-        f"{item.name}`"
-    )
-
-
-def _other_columns(item: ImportManifest, first: ImportManifest) -> str:
-    """That two imports cannot be one data set, the columns in which they differ, and what can be done."""
-    more = [name for name in item.columns if name not in first.columns]
-    fewer = [name for name in first.columns if name not in item.columns]
-    parts = [f"{word} {', '.join(names[:5])}" for word, names in (("with", more), ("without", fewer)) if names]
-    differ = f" ({'; '.join(parts)})" if parts else ", in another order"
-    return (
-        f"has other columns than {first.key}{differ}: data.yaml was another one. Import the files of the former one "
-        f"again with the data.yaml of today, take it back with `fraudops data remove {first.name}` or "
-        f"`fraudops data remove {item.name}`, or choose a window in which they agree"
-    )

@@ -13,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ml import config, console
-from ml.aws import platform_stack, registry, source_upload
-from ml.aws.lake import Lake, TrainingSet
+from ml.aws import platform_stack, registry, source_upload, training_sets
+from ml.aws.lake import Lake
 from ml.aws.pipeline import definition
 from ml.aws.platform_stack import Platform
+from ml.aws.training_sets import TrainingSet
 from ml.errors import Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.repository import Repository
@@ -90,7 +91,7 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     where = platform_stack.read()
     with console.stage("resolving data and champion"):
         unit = settings.training.columns.time_unit
-        data = Lake(where.bucket).training_set(window.start, window.end, time_unit=unit)
+        data = training_sets.choose(Lake(where.bucket), window.start, window.end, time_unit=unit)
         champion = _champion(repository, commit)
     console.note(
         f"run of kind {kind}: {data.rows:,} rows, {data.frauds:,} frauds in {len(data.imports)} import(s); data "

@@ -1,11 +1,10 @@
-"""The data lake: complete imports, each stored once, and training sets identified by their digest."""
+"""The data lake: complete imports, each stored once."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,17 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.aws import lake as lake_module
 from ml.aws import lake_tables, s3_objects
-from ml.aws.import_manifest import ImportManifest, Source
-from ml.aws.labels import store as deliveries
+from ml.aws.import_manifest import ImportManifest
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import CloudError, DataError
+from tests.aws.stored_imports import content_of, keys, store, tables
 from tests.harness.aws import moto_server
-
-DAY = datetime(2026, 3, 1, tzinfo=UTC)
-TIME = pa.timestamp("us", "UTC")
 
 
 @pytest.fixture
@@ -31,35 +26,6 @@ def lake(server: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """A lake in a bucket of its own."""
     moto_server.point_at(server, monkeypatch)
     return Lake(moto_server.make_bucket(f"lake-{uuid4().hex}"))
-
-
-def tables(rows: int = 4, *, start: datetime = DAY, names: tuple[str, ...] = ("Time", "V1", "Amount")) -> Any:
-    """Transactions, one a minute, and their labels; the last one is a fraud."""
-    ids = pa.array([f"id-{row}" for row in range(rows)])
-    times = pa.array([start + timedelta(minutes=row) for row in range(rows)], TIME)
-    values = {name: pa.array([float(row + position) for row in range(rows)]) for position, name in enumerate(names)}
-    labels = pa.array([0] * (rows - 1) + [1], pa.int8())
-    return (
-        pa.table({"event_id": ids, "event_time": times, **values}),
-        pa.table({"event_id": ids, "label": labels, "known_at": times}),
-    )
-
-
-def store(lake: Lake, made: Any = None, content: str = "ab" * 32, name: str = "a.csv") -> lake_module.Stored:
-    """Stores `made` under the digest `content`."""
-    transactions, labels = made or tables()
-    source = Source(name=name, bytes=10, sha256="cd" * 32)
-    return lake.store(transactions, labels, source=source, content_sha256=content, duplicates=1, quarantined=2)
-
-
-def keys(lake: Lake) -> list[str]:
-    """Every key in the bucket."""
-    return sorted(item["Key"] for item in client("s3").list_objects_v2(Bucket=lake.bucket).get("Contents", []))
-
-
-def content_of(lake: Lake, key: str) -> bytes:
-    """The object at `key`."""
-    return s3_objects.read(f"s3://{lake.bucket}/{key}")
 
 
 def test_import_is_data_labels_and_manifest(lake: Lake) -> None:
@@ -182,101 +148,6 @@ def test_tables_of_another_shape_are_refused(lake: Lake, change: Any) -> None:
     assert keys(lake) == []
 
 
-def test_training_set_is_a_manifest_that_sagemaker_reads(lake: Lake) -> None:
-    """A ManifestFile with the bucket as prefix and the keys of data and labels, stored under its digest."""
-    stored = store(lake)
-    chosen = lake.training_set(None, None)
-    assert chosen.manifest_uri == f"s3://{lake.bucket}/training-sets/{chosen.sha256}/dataset.manifest"
-    assert json.loads(s3_objects.read(chosen.manifest_uri)) == [
-        {"prefix": f"s3://{lake.bucket}/"},
-        "labels/20260301-abababababab/labels.parquet",
-        "raw/20260301-abababababab/transactions.parquet",
-        f"training-sets/{chosen.sha256}/files.json",
-    ]
-    assert (chosen.rows, chosen.frauds, chosen.imports) == (4, 1, (stored.manifest.name,))
-
-
-def test_digest_of_a_training_set_is_that_of_files_json(lake: Lake) -> None:
-    """files.json has the window and every file with its sha256."""
-    stored = store(lake)
-    chosen = lake.training_set(DAY, None)
-    text = s3_objects.read(f"s3://{lake.bucket}/training-sets/{chosen.sha256}/files.json")
-    assert hashlib.sha256(text).hexdigest() == chosen.sha256
-    files, window = json.loads(text)
-    assert dict(files) == {file.key: file.sha256 for file in stored.manifest.files}
-    assert all(
-        hashlib.sha256(s3_objects.read(f"s3://{lake.bucket}/{key}")).hexdigest() == sha256 for key, sha256 in files
-    )
-    assert window == [DAY.isoformat().replace("+00:00", "Z"), None]
-
-
-def test_window_takes_the_imports_that_overlap_it(lake: Lake) -> None:
-    """The start is included, the end is not; an open side is unlimited; counts are those of the chosen imports."""
-    for month, content in ((1, "01" * 32), (2, "02" * 32), (3, "03" * 32)):
-        store(lake, tables(4, start=datetime(2026, month, 1, tzinfo=UTC)), content)
-
-    def taken(start: datetime | None, end: datetime | None) -> list[str]:
-        return [name[4:6] for name in lake.training_set(start, end).imports]
-
-    february = datetime(2026, 2, 1, tzinfo=UTC)
-    last = february + timedelta(minutes=3)
-    assert taken(None, None) == ["01", "02", "03"]
-    assert taken(february, None) == ["02", "03"]
-    assert taken(None, february) == ["01"]
-    assert taken(last, last + timedelta(seconds=1)) == ["02"]
-    assert taken(last + timedelta(microseconds=1), None) == ["03"]
-    assert lake.training_set(february, None).rows == 8
-    with pytest.raises(DataError, match=r"no import has events from 2026-03-02T00:00:00Z to the end \(there are 3"):
-        lake.training_set(datetime(2026, 3, 2, tzinfo=UTC), None)
-
-
-def test_digest_of_a_training_set_is_of_files_and_window(lake: Lake) -> None:
-    """The same imports and window give the same digest in any bucket; others give another."""
-    store(lake)
-    digest = lake.training_set(DAY, None).sha256
-    assert digest == lake.training_set(DAY, None).sha256
-    assert digest != lake.training_set(None, None).sha256
-    other = Lake(moto_server.make_bucket(f"lake-{uuid4().hex}"))
-    store(other)
-    assert digest == other.training_set(DAY, None).sha256
-    store(other, tables(5), "ef" * 32)
-    assert digest != other.training_set(DAY, None).sha256
-
-
-def test_empty_lake_is_an_error(lake: Lake) -> None:
-    """The error has the next step."""
-    with pytest.raises(DataError, match="no import is complete; import data with `fraudops data import`"):
-        lake.training_set(None, None)
-
-
-def test_imports_with_another_unit_of_time_are_not_mixed(lake: Lake) -> None:
-    """The same column in other units would be another hour of day: the import is named, with both ways out."""
-    transactions, labels = tables()
-    for content, unit in (("ab" * 32, "epoch_seconds"), ("ef" * 32, "epoch_milliseconds"), ("0a" * 32, None)):
-        source = Source(name="a.csv", bytes=10, sha256="cd" * 32, time_unit=unit)
-        lake.store(transactions, labels, source=source, content_sha256=content, duplicates=0, quarantined=0)
-    assert lake.training_set(None, None).rows == 3 * transactions.num_rows
-    with pytest.raises(DataError) as caught:
-        lake.training_set(None, None, time_unit="epoch_seconds")
-    message = str(caught.value)
-    assert "its time column is in epoch_milliseconds, and data.yaml says epoch_seconds" in message
-    assert "`fraudops data remove 20260301-efefefefefef`" in message
-    lake.remove("20260301-efefefefefef")
-    assert len(lake.training_set(None, None, time_unit="epoch_seconds").imports) == 2
-
-
-def test_imports_of_different_columns_are_not_mixed(lake: Lake) -> None:
-    """A training set has one layout; the import that differs is named, with the columns and both ways out."""
-    store(lake)
-    store(lake, tables(names=("Time", "V1", "V2", "Amount")), "ef" * 32)
-    with pytest.raises(DataError) as caught:
-        lake.training_set(None, None)
-    message = str(caught.value)
-    assert "has other columns than raw/20260301-abababababab/manifest.json (with V2)" in message
-    for name in ("abababababab", "efefefefefef"):
-        assert f"`fraudops data remove 20260301-{name}`" in message
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -326,19 +197,6 @@ def test_objects_are_written_and_read_back(lake: Lake) -> None:
             s3_objects.read(wrong)
 
 
-def known(*rows: tuple[str, int, datetime]) -> pa.Table:
-    """A table of labels."""
-    columns = dict(zip(deliveries.SCHEMA.names, zip(*rows, strict=True), strict=True))
-    return pa.table({name: pa.array(values) for name, values in columns.items()}).cast(deliveries.SCHEMA)
-
-
-def listed(lake: Lake, chosen: lake_module.TrainingSet) -> list[str]:
-    """The keys of data and labels that the training set's manifest names."""
-    prefix, *names = json.loads(s3_objects.read(chosen.manifest_uri))
-    assert prefix == {"prefix": f"s3://{lake.bucket}/"}
-    return [name for name in names if not name.startswith("training-sets/")]
-
-
 def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
     """An import without labels has no label file and no known fraud."""
     transactions, labels = tables()
@@ -346,37 +204,3 @@ def test_transactions_may_come_before_their_labels(lake: Lake) -> None:
     assert [file.key for file in stored.manifest.files] == ["raw/20260301-abababababab/transactions.parquet"]
     assert stored.manifest.frauds == 0
     assert store(lake, (transactions, labels.slice(0, 0))).uploaded == ()
-
-
-def test_training_set_has_late_labels(lake: Lake) -> None:
-    """Deliveries known from the window's start on are listed, digested and counted; older ones are not."""
-    transactions, labels = tables()
-    store(lake, (transactions, labels.slice(0, 0)))
-    before = lake.training_set(DAY, None)
-    old = deliveries.deliver(lake.bucket, known(("id-0", 0, DAY - timedelta(days=1))))
-    assert lake.training_set(DAY, None).sha256 == before.sha256
-    late = deliveries.deliver(lake.bucket, known(("id-0", 1, DAY + timedelta(days=30))))
-    later = deliveries.deliver(lake.bucket, known(("id-0", 0, DAY + timedelta(days=40))))
-    after = lake.training_set(DAY, DAY + timedelta(days=1))
-    assert after.deliveries == tuple(sorted((late.name, later.name)))
-    assert after.frauds == 1
-    assert listed(lake, after) == [
-        *sorted(f"labels/{item.name}/labels.parquet" for item in (late, later)),
-        "raw/20260301-abababababab/transactions.parquet",
-    ]
-    assert old.name in lake.training_set(None, None).deliveries
-
-
-def test_training_set_has_labels_of_other_writers(lake: Lake) -> None:
-    """Any Parquet file under labels/ that is not of an import counts, with its own digest."""
-    store(lake)
-    before = lake.training_set(None, None).sha256
-    buffer = io.BytesIO()
-    pq.write_table(known(("id-0", 1, DAY)), buffer)
-    client("s3").put_object(Bucket=lake.bucket, Key="labels/bank/march.parquet", Body=buffer.getvalue())
-    chosen = lake.training_set(None, None)
-    assert chosen.sha256 != before
-    assert "labels/bank/march.parquet" in listed(lake, chosen)
-    # Labels of an incomplete import are ignored.
-    client("s3").put_object(Bucket=lake.bucket, Key="labels/20260302-0123456789ab/labels.parquet", Body=b"half")
-    assert lake.training_set(None, None).sha256 == chosen.sha256

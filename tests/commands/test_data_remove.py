@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from ml.aws import platform_stack, registry
+from ml.aws import platform_stack, registry, training_sets
 from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.commands import data_remove
@@ -85,7 +85,7 @@ def test_removed_import_is_gone_and_others_stay(lake: Lake, tmp_path: Path) -> N
 def test_import_of_a_registered_model_is_kept(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused unless told; an import that the model did not see is not."""
     first = stored(lake, tmp_path, day=1)
-    digest = lake.training_set(None, None).sha256
+    digest = training_sets.choose(lake, None, None).sha256
     second = stored(lake, tmp_path, day=2)
     monkeypatch.setattr(registry, "packages", lambda _group: [trained_on(digest)])
     with pytest.raises(Refused, match=rf"{first}: 1 registered model\(s\) were trained on it .*models/7"):

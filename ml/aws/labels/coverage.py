@@ -11,7 +11,6 @@ import tempfile
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ml.aws.labels import database, label_files
 from ml.aws.labels.label_files import micros
@@ -20,19 +19,12 @@ from ml.errors import DataError
 
 _EPOCH = date(1970, 1, 1)
 _QUERY = """
-WITH by_channel AS (
-    SELECT event_id, coalesce(channel = 'analyst', false) AS analyst,
-        arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
-    FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
-), known AS (
-    SELECT event_id, max(label) AS label FROM by_channel
-    GROUP BY event_id HAVING bool_or(NOT analyst)
-), events AS (
+WITH events AS (
     SELECT event_id, min(epoch_us(event_time)) AS moment FROM read_parquet($transactions)
     WHERE epoch_us(event_time) >= $first AND epoch_us(event_time) < $last GROUP BY event_id
 )
 SELECT moment // 86400000000 AS day, count(*), count(label), coalesce(sum(label), 0)
-FROM events LEFT JOIN known USING (event_id) GROUP BY day ORDER BY day
+FROM events LEFT JOIN labelled USING (event_id) GROUP BY day ORDER BY day
 """
 
 
@@ -73,18 +65,20 @@ def by_day(bucket: str, start: datetime, end: datetime, *, as_of: datetime) -> l
             Path(folder),
             label_files.download(bucket, raw, Path(folder) / "raw"),
             label_files.download(bucket, [item.key for item in found], Path(folder) / "labels"),
-            {"first": micros(start), "last": micros(end), "as_of": micros(as_of)},
+            {"first": micros(start), "last": micros(end)},
+            as_of=micros(as_of),
         )
 
 
-def _count_by_day(folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int]) -> list[DayCount]:
+def _count_by_day(
+    folder: Path, transactions: list[str], labels: list[str], limits: dict[str, int], *, as_of: int
+) -> list[DayCount]:
     import duckdb
 
     connection = database.connect(folder)
     try:
-        labels = [*labels, label_files.no_labels(folder)]
-        values: dict[str, Any] = {"transactions": transactions, "labels": labels, **limits}
-        rows = connection.execute(_QUERY, values).fetchall()
+        database.add_labels(connection, [*labels, label_files.no_labels(folder)], as_of)
+        rows = connection.execute(_QUERY, {"transactions": transactions, **limits}).fetchall()
     except duckdb.Error as error:
         raise DataError(f"the lake's transactions and labels cannot be joined: {error}") from error
     finally:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
+
+
+_BY_CHANNEL = """
+CREATE TEMP TABLE by_channel AS
+SELECT event_id, coalesce(channel = 'analyst', false) AS analyst,
+    arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
+FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
+"""
+_LABELLED = """
+CREATE TEMP VIEW labelled AS
+SELECT event_id, max(label) AS label FROM by_channel GROUP BY event_id HAVING bool_or(NOT analyst)
+"""
 
 
 def connect(folder: Path, *, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
@@ -23,3 +36,17 @@ def connect(folder: Path, *, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
     )
     connection.execute("SET autoinstall_known_extensions = false")
     return connection
+
+
+def add_labels(connection: duckdb.DuckDBPyConnection, files: Sequence[str], as_of: int) -> None:
+    """Makes the table `by_channel` and the view `labelled` of label files, with the labels that count in training.
+
+    `by_channel` (`event_id`, `analyst`, `label`): of an event's labels in a channel the latest, fraud at equal times.
+    `labelled` (`event_id`, `label`): the events with a label. Fraud in either channel is fraud; an event that only
+    analysts have labelled has none.
+
+    Args:
+        as_of: microseconds since 1970; labels that are known later do not count.
+    """
+    connection.execute(_BY_CHANNEL, {"labels": list(files), "as_of": as_of})
+    connection.execute(_LABELLED)

@@ -22,11 +22,7 @@ from ml.aws.object_cache import Listed, ObjectCache
 from ml.errors import DataError
 
 _QUERY = """
-WITH by_channel AS (
-    SELECT event_id, coalesce(channel = 'analyst', false) AS analyst,
-        arg_max(label, 2 * epoch_us(known_at)::HUGEINT + label) AS label
-    FROM read_parquet($labels, union_by_name = true) WHERE epoch_us(known_at) <= $as_of GROUP BY ALL
-), known AS (
+WITH known AS (
     SELECT event_id, max(label) AS label FROM by_channel GROUP BY event_id
 )
 SELECT event_id, day, amount, decision, version, pattern, label FROM read_parquet($rows) JOIN known USING (event_id)
@@ -35,11 +31,7 @@ WHERE label = 1 OR (decision = 1 AND pattern = 'new')
 
 
 _COVERAGE = """
-WITH known AS (
-    SELECT DISTINCT event_id FROM read_parquet($labels, union_by_name = true)
-    WHERE epoch_us(known_at) <= $as_of AND coalesce(channel, 'chargeback') <> 'analyst'
-)
-SELECT day, count(*), count(known.event_id) FROM read_parquet($rows) AS rows LEFT JOIN known USING (event_id)
+SELECT day, count(*), count(labelled.event_id) FROM read_parquet($rows) AS rows LEFT JOIN labelled USING (event_id)
 WHERE version = $version GROUP BY day ORDER BY day
 """
 
@@ -78,21 +70,19 @@ def coverage(
 def _joined(
     bucket: str, rows: Sequence[Listed], start: datetime, as_of: datetime, cache: Path | None
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, Any]]]:
-    """A database, and the parameters of a query: paths of label files and index objects, and the time of labels."""
+    """A database with the labels, and the parameters of a query: the paths of the index objects."""
     every = Lake(bucket).imports()
     used = {item.name for item in every if item.end >= start}
     with tempfile.TemporaryDirectory(prefix="fraudops-frauds-") as name:
         folder = Path(name)
         files = ObjectCache(cache or folder)
         labels = label_files.listed(bucket, start, imports={item.name for item in every}, used=used)
-        values = {
-            "labels": [*files.paths(bucket, labels), label_files.no_labels(folder)],
-            "rows": files.paths(bucket, rows),
-            "as_of": label_files.micros(as_of),
-        }
+        known = [*files.paths(bucket, labels), label_files.no_labels(folder)]
+        scored = files.paths(bucket, rows)
         connection = database.connect(folder)
         try:
-            yield connection, values
+            database.add_labels(connection, known, label_files.micros(as_of))
+            yield connection, {"rows": scored}
         except duckdb.Error as error:
             raise DataError(f"scored rows and labels cannot be joined: {error}") from error
         finally:
