@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -17,6 +15,7 @@ from ml.errors import GitError, Refused
 from ml.playground import demo_round, simulated_year
 from ml.playground.scripted_reviewer import LOGIN
 from tests.harness.platform import job_images, permissions
+from tests.harness.workflows import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -68,18 +67,9 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     No call is denied; an action that no call uses is justified in its template or used by another test.
     """
     repository, out = tmp_path / "project", tmp_path / "demo"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    command_line.clone(repository)
     job_images.link_environment(repository)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", "from ml.cli import main; main()", "demo", "--out", str(out)],
-        cwd=repository,
-        env=environment | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = command_line.play(repository, "demo", "--out", out)
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary) >= KEYS
     assert summary["recall"] >= 0.90

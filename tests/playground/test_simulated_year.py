@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +31,7 @@ from ml.simulate.year_traffic import Year
 from tests.harness import bank_case
 from tests.harness.bank_case import BankCase
 from tests.harness.platform import permissions
+from tests.harness.workflows import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,20 +120,11 @@ def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
     Only data.yaml differs from the template. The share of frauds is the profile's.
     """
     repository, out = tmp_path / "project", tmp_path / "year"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    command_line.clone(repository)
     (tmp_path / "profile.json").write_text(json.dumps(bank_profile(tmp_path / "bank")))
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick() | {"outages": []}))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
     options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "quick.yaml", "--out", out)
-    done = subprocess.run(
-        [Path(sys.executable).with_name("fraudops"), "simulate", "--months", "2", "--rows", "12000", *options],
-        cwd=repository,
-        env=environment | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    command_line.play(repository, "simulate", "--months", "2", "--rows", "12000", *options)
     document = json.loads((out / "report.json").read_text())
     request = document["requests"][0]
     assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
@@ -154,23 +144,10 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     No call is denied.
     """
     repository, out = tmp_path / "project", tmp_path / "year"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(repository)], check=True)
+    command_line.clone(repository)
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRAUDOPS_"))}
-    code = (
-        "from pathlib import Path; from ml.playground import simulated_year; simulated_year.run("
-        f"Path({str(repository)!r}), out=Path({str(out)!r}), scenario_name={str(tmp_path / 'quick.yaml')!r}, "
-        "seed=1, rows=12_000, months=3)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=repository,
-        env=environment | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    options = ("--seed", "1", "--rows", "12000", "--scenario", tmp_path / "quick.yaml", "--out", out)
+    command_line.play(repository, "simulate", "--months", "3", *options)
     document = json.loads((out / "report.json").read_text())
     request, retrain = document["requests"][0], document["retrains"][0]
     assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")

@@ -21,12 +21,12 @@ from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
 from ml.aws.s3_objects import keys
 from ml.aws.session import client
-from ml.playground.endpoint_probe import latest_transactions
 from tests.harness.git import adopter, checkout
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.platform.stacks import physical
 from tests.harness.workflows import environment
 from tests.harness.workflows.environment import WorkflowEnvironment, passed
+from tests.harness.workflows.served_models import approve, at, latest, send
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
@@ -46,43 +46,6 @@ OF_THE_STATE = (
     "tests/validation",
 )
 """Tests that read settings or records."""
-
-
-def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """Sets the clock of the product and of its commits."""
-    for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
-        monkeypatch.setenv(name, moment)
-
-
-def approve_two(env: WorkflowEnvironment) -> None:
-    """Two models are registered and approved; the pointer names the second one. No workflow runs meanwhile."""
-    for intercept in (-1.0, -1.5):  # weak models, so that a trained one is not worse
-        env.bot.env.approve(env.bot.register(intercept))
-    for file in ("ci.yml", "deploy.yml"):
-        env.switch(file, on=False)
-    env.bot.push()
-    assert env.runs() == []
-    for file in ("ci.yml", "deploy.yml"):
-        env.switch(file, on=True)
-
-
-def latest(bucket: str, count: int) -> list[dict[str, Any]]:
-    """The lake's latest transactions."""
-    prefix = client("s3").list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"][0]["Key"].split("/")[1]
-    return latest_transactions(bucket, prefix, count)
-
-
-def send_traffic(rows: list[dict[str, Any]]) -> set[str]:
-    """Sends transactions to the endpoint, which captures them; returns the versions of the models that answer."""
-    answer = client("sagemaker-runtime").invoke_endpoint(
-        EndpointName=adopter.ENDPOINT,
-        ContentType="application/json",
-        Accept="application/json",
-        Body=json.dumps({"instances": rows}).encode(),
-    )
-    predictions = json.loads(answer["Body"].read())["predictions"]
-    assert len(predictions) == len(rows)
-    return {prediction["model_version"] for prediction in predictions}
 
 
 def put_labels(bucket: str, rows: list[dict[str, Any]]) -> None:
@@ -128,7 +91,7 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         at(monkeypatch, "2026-02-10T12:00:00Z")
         environment.equip(env)
         environment.fill(env, adopter.COLUMNS)
-        approve_two(env)
+        approve(env, -1.0, -1.5)  # weak models, so that a trained one is not worse
         env.dispatch("deploy.yml", reason="first deployment")
         assert passed(env.fired()["deploy.yml"]) == {DEPLOY}
         assert env.bot.env.answers()["model_version"] == "0002"
@@ -152,7 +115,7 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         assert passed(fired["deploy.yml"]) == {DEPLOY}
         assert passed(fired["ci.yml"]) == CHECKED - {"Plan"}
         bucket = platform_stack.read().bucket
-        assert send_traffic(latest(bucket, 1)) == {"0003"}
+        assert send(adopter.ENDPOINT, latest(bucket, 1)) == {"0003"}
         record = config.load_approval(env.bot.root, 3)
         assert record.verdict.status == "passed"
         assert f".dkr.ecr.{adopter.REGION}." in record.container.image
@@ -161,7 +124,7 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
 
         at(monkeypatch, "2026-03-15T12:00:00Z")
         traffic = latest(bucket, 2_000)
-        assert send_traffic(traffic) == {"0003"}
+        assert send(adopter.ENDPOINT, traffic) == {"0003"}
         assert env.clouds.aws.flush()
         put_labels(bucket, traffic[:20])
         at(monkeypatch, "2026-04-01T05:17:00Z")

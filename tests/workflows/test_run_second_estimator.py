@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,46 +11,15 @@ from ml import config
 from ml.aws import platform_stack, s3_objects
 from ml.aws.session import client
 from ml.model import artifact
-from ml.playground.endpoint_probe import latest_transactions
 from tests.harness import estimator_files
 from tests.harness.workflows import environment
-from tests.harness.workflows.environment import WorkflowEnvironment, passed
+from tests.harness.workflows.environment import passed
+from tests.harness.workflows.served_models import approve, at, latest, send
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 TRAIN, DEPLOY, CHECK = "Train, evaluate, propose", "Deploy", "Check traffic and labels for drift"
 ENDPOINT = "fraudops-production"
-
-
-def at(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """Sets the clock of the product and of its commits."""
-    for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
-        monkeypatch.setenv(name, moment)
-
-
-def approve_first(env: WorkflowEnvironment) -> None:
-    """A weak model is registered and approved, so that there is a champion to compare with. No workflow runs."""
-    env.bot.env.approve(env.bot.register(-1.0))
-    for file in ("ci.yml", "deploy.yml"):
-        env.switch(file, on=False)
-    env.bot.push()
-    assert env.runs() == []
-    for file in ("ci.yml", "deploy.yml"):
-        env.switch(file, on=True)
-
-
-def send(bucket: str, count: int) -> set[str]:
-    """Sends the lake's latest transactions to the endpoint; returns the versions of the models that answer."""
-    prefix = client("s3").list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"][0]["Key"].split("/")[1]
-    answer = client("sagemaker-runtime").invoke_endpoint(
-        EndpointName=ENDPOINT,
-        ContentType="application/json",
-        Accept="application/json",
-        Body=json.dumps({"instances": latest_transactions(bucket, prefix, count)}).encode(),
-    )
-    predictions: list[dict[str, Any]] = json.loads(answer["Body"].read())["predictions"]
-    assert len(predictions) == count
-    return {prediction["model_version"] for prediction in predictions}
 
 
 def test_second_estimator_is_trained_approved_served_and_monitored(
@@ -62,7 +30,7 @@ def test_second_estimator_is_trained_approved_served_and_monitored(
         at(monkeypatch, "2026-02-10T12:00:00Z")
         environment.equip(env)
         environment.fill(env)
-        approve_first(env)
+        approve(env, -1.0)  # a weak champion to compare with
         bucket = platform_stack.read().bucket
 
         model = config.set_values(
@@ -98,7 +66,7 @@ def test_second_estimator_is_trained_approved_served_and_monitored(
         assert not any("estimators" in name for name in archive.files)
 
         at(monkeypatch, "2026-03-15T12:00:00Z")
-        assert send(bucket, 2_000) == {"0002"}
+        assert send(ENDPOINT, latest(bucket, 2_000)) == {"0002"}
         assert env.clouds.aws.flush()
         at(monkeypatch, "2026-04-01T05:17:00Z")
         env.dispatch("drift.yml")
