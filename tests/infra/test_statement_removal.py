@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.harness.git import checkout
 from tests.harness.platform import permissions, statement_removal, template_statements
 from tests.harness.platform.permissions import (
     ACTION_USED_BY,
@@ -44,13 +44,8 @@ TRIED = {
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of its own with one commit of all tracked files of this working tree."""
-    root = tmp_path_factory.mktemp("copy") / "repository"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    """A repository of its own with one commit of all tracked files of this working tree and the shipped state."""
+    root = checkout.copy_tracked(tmp_path_factory.mktemp("copy") / "repository")
     git(root, "init", "-q", "-b", "main")
     commit(root)
     return root
