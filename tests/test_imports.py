@@ -19,6 +19,7 @@ MODULES = [
     if f"{name}.".startswith(f"{structure.package_of(rule.folder)}.")
 ]
 TOP: dict[str, set[str]] = {
+    "ml.atomic_file": set(),
     "ml.clock": set(),
     "ml.console": {"rich"},
     "ml.errors": set(),

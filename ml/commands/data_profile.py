@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml import clock, config
+from ml import atomic_file, clock, config
 from ml.aws import labelled_transactions, platform_stack
 from ml.aws.labelled_transactions import LABEL, TIME
 from ml.errors import DataError, FraudopsError
@@ -65,7 +65,8 @@ def write(
     content = profile_of(platform_stack.read().bucket, columns, start=start, end=end, floor=floor)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with atomic_file.replacing(path) as draft:
+            draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     size = content["full_set"]

@@ -6,7 +6,6 @@ breaks it, nothing is scored: partial output could be mistaken for a complete on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml import atomic_file
 from ml.errors import ArtifactError, DataError
 from ml.ingest import data_file, event_times, quarantine
 from ml.model import artifact, metrics
@@ -225,16 +225,13 @@ def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
         raise DataError(f"{out}: is the file that is to be scored; give another name")
 
     def write(table: pa.Table) -> None:
-        partial = out.with_name(f".{out.name}.{os.getpid()}")
         try:
-            if out.suffix == ".csv":
-                pyarrow.csv.write_csv(table, partial, pyarrow.csv.WriteOptions(quoting_style="needed"))
-            else:
-                pq.write_table(table, partial)
-            partial.replace(out)
+            with atomic_file.replacing(out) as draft:
+                if out.suffix == ".csv":
+                    pyarrow.csv.write_csv(table, draft, pyarrow.csv.WriteOptions(quoting_style="needed"))
+                else:
+                    pq.write_table(table, draft)
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({error.strerror or error}); choose another path") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     return write

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from ml import atomic_file
 from ml.aws import s3_objects
 from ml.errors import DataError
 from ml.ingest.content import Content
@@ -90,12 +90,10 @@ def write_rows(path: str, unit: str, rows: Iterable[tuple[int, str, str]]) -> st
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with atomic_file.replacing(path) as draft:
+            draft.write_bytes(data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(
             f"{path}: cannot be written ({error.strerror}); rows are quarantined beside the data file only: "
             f"copy the data file to a writable folder"

@@ -111,10 +111,20 @@ class Profile(File):
             raise ValueError(f"{where} quantiles that do not fall (they do in {falling[0]})")
         if len(group.rank_correlation) != width or any(len(row) != width for row in group.rank_correlation):
             raise ValueError(f"{where} a rank_correlation of {width} rows and columns")
+        self._check_correlation(where, group.rank_correlation)
         if set(group.categories) != set(self.categories) or any(
             not sum(row.values()) for row in group.categories.values()
         ):
             raise ValueError(f"{where} the shares of each of the categories and of no other, some of them above 0")
+
+    def _check_correlation(self, where: str, matrix: tuple[_Numbers, ...]) -> None:
+        for row, correlations in enumerate(matrix):
+            for column, value in enumerate(correlations):
+                pair = f"rank_correlation of {self.columns[row]} and {self.columns[column]}"
+                if not -1 <= value <= 1:
+                    raise ValueError(f"{where} a {pair} between -1 and 1 (got {value:g})")
+                if value != matrix[column][row]:
+                    raise ValueError(f"{where} the same {pair} both ways (got {value:g} and {matrix[column][row]:g})")
 
 
 def read(path: Path = SHIPPED) -> Profile:

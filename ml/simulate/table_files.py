@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml import atomic_file
 from ml.errors import FraudopsError
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -25,13 +25,11 @@ def write(path: Path, table: pa.Table) -> int:
         FraudopsError: the ending is not supported, or the file cannot be written.
     """
     data = _encoded(path, table)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
+        with atomic_file.replacing(path) as draft:
+            draft.write_bytes(data)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise FraudopsError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     return len(data)
 

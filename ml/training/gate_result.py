@@ -6,12 +6,12 @@ It carries names and evidence only: `propose` reads the registry again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ml import atomic_file
 from ml.errors import ConfigError, GateFailed
 from ml.model import run_kinds
 from ml.model.run_kinds import RunKind
@@ -80,9 +80,8 @@ class GateResult:
     def write(self, file: Path) -> None:
         """Writes `file`, whole or not at all."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.write_text(json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=2) + "\n", encoding="utf-8")
-        draft.replace(file)
+        with atomic_file.replacing(file) as draft:
+            draft.write_text(json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, file: Path) -> GateResult:

@@ -144,6 +144,14 @@ def _drop(name: str) -> Callable[[dict[str, Any]], object]:
         (lambda content: content["groups"][1]["quantiles"]["age"].reverse(), "groups.1 quantiles that do not fall"),
         (lambda content: content["groups"][0]["quantiles"]["age"].pop(), "groups.0 3 quantiles of each"),
         (lambda content: content["groups"][0]["rank_correlation"].pop(), "a rank_correlation of 2 rows and columns"),
+        (
+            lambda content: content["groups"][0]["rank_correlation"][0].__setitem__(1, 1.5),
+            "a rank_correlation of age and paid between -1 and 1 (got 1.5)",
+        ),
+        (
+            lambda content: content["groups"][0]["rank_correlation"][0].__setitem__(1, 0.2),
+            "the same rank_correlation of age and paid both ways (got 0.2 and 0.3)",
+        ),
         (lambda content: content["groups"][0]["categories"].clear(), "the shares of each of the categories"),
         (lambda content: content["groups"].pop(), "at least one group of each class"),
         (lambda content: content["hourly_counts"]["1"].pop(), "24 hourly_counts of class 1"),
