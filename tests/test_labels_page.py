@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from ml import config
 from ml.aws import s3_objects
 from ml.aws.labels import store
 from ml.cli import app
-from ml.ingest import label_file
+from ml.ingest import label_rules
 from tests.harness.platform import served
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,9 +59,42 @@ def test_commands_of_the_page_run(server: str, tmp_path: Path, monkeypatch: pyte
     assert {(each.rows, each.frauds) for each in store.deliveries("lake")} == {(3, 2), (1, 1)}
 
 
+def test_mapping_of_the_page_reads_files_with_other_names(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block is added to data.yaml as the page says; a folder and a file of its names are imported."""
+    env = served.on_moto(server, tmp_path, monkeypatch)
+    monkeypatch.setenv("FRAUDOPS_NOW", "2026-04-01T06:00:00Z")
+    monkeypatch.chdir(env.root)
+    with (env.root / config.DATA).open("a", encoding="utf-8") as file:
+        file.write(blocks("yaml")[0])
+    columns = config.load_data(env.root).labels
+    assert list(columns.channel.values.values()) == list(store.CHANNELS)
+    folder = env.root / "incoming/2026"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text(
+        "source;gemeldet am;is_fraud;Buchung\nfraud desk;1772460000;1;7\ndispute;1772460000;0;8\n"
+    )
+    (folder / "b.csv").write_text("Buchung,is_fraud,gemeldet am\n9,1,1772460000\n")
+    done = CliRunner().invoke(app, ["labels", "import", "incoming", "incoming/*/*.csv"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "labels 3 imported, 2 frauds" in " ".join(done.output.split())
+    found = [
+        row
+        for each in store.deliveries("lake")
+        for row in pq.read_table(io.BytesIO(s3_objects.read(f"s3://lake/{each.file.key}"))).to_pylist()
+    ]
+    at = datetime(2026, 3, 2, 14, tzinfo=UTC)
+    assert sorted((row["event_id"], row["label"], row["known_at"], row["channel"]) for row in found) == [
+        ("7", 1, at, "analyst"),
+        ("8", 0, at, "chargeback"),
+        ("9", 1, at, "chargeback"),
+    ]
+
+
 def test_columns_on_the_page_are_those_of_the_reader() -> None:
     """The table of the page names each column and channel."""
     text = PAGE.read_text("utf-8")
-    for name in (*label_file.REQUIRED, label_file.CHANNEL):
+    for name in label_rules.EVENT_ID, label_rules.LABEL, label_rules.KNOWN_AT, label_rules.CHANNEL:
         assert f"| `{name}` |" in text
     assert all(f"`{name}`" in text for name in store.CHANNELS)

@@ -34,13 +34,13 @@ def labels_import(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="CSV, gzipped CSV or Parquet with the columns event_id, label (0 or 1), known_at (ISO 8601) and "
-            "optionally channel; a local file or folder, s3://BUCKET/KEY, or s3://BUCKET/PREFIX/.",
+            help="Files, folders, patterns or S3 prefixes; CSV, also gzip or zstd of it, and Parquet, with the columns "
+            "event_id, label (0 or 1), known_at (ISO 8601) and optionally channel, or those that data.yaml names.",
         ),
     ],
     channel: Annotated[
         Channel | None,
-        typer.Option(help="Of the labels of files without a column channel; chargeback by default."),
+        typer.Option(help="Of the labels of files without a column channel; by default that of data.yaml, chargeback."),
     ] = None,
     quarantine: Annotated[bool, typer.Option(help="Quarantine rows that break the contract; import the rest.")] = False,
     repo: Repo = HERE,

@@ -42,13 +42,14 @@ def collect(root: Path) -> Collected:
     """Imports every file directly in the inbox, whatever its name, except for quarantines; an empty inbox is no error.
 
     Args:
-        root: the repository; model-config/serving names the endpoint whose scored rows are looked up.
+        root: the repository; model-config/ names the columns of label files, and the endpoint whose scored rows are
+            looked up.
 
     Raises:
         Refused: the caller is the account's root user.
-        ConfigError, CloudError: the endpoint's name, the platform or its lake cannot be read or written.
+        ConfigError, CloudError: model-config/, the platform or its lake cannot be read or written.
     """
-    endpoint = config.load_serving(root).endpoint
+    columns, endpoint = config.load_data(root).labels, config.load_serving(root).endpoint
     platform_stack.refuse_root()
     bucket = platform_stack.read().bucket
     inbox = f"{s3_objects.SCHEME}{bucket}/{INBOX}"
@@ -62,8 +63,12 @@ def collect(root: Path) -> Collected:
         note(f"{inbox} has no files")
         return Collected(inbox=inbox, moved=(), labels=None)
     from ml.commands import labels_import  # it imports pandas, which an empty inbox does not need
+    from ml.ingest.file_listing import FoundFile
 
-    report = labels_import.import_into(bucket, files, endpoint=endpoint, channel=None, quarantine=False)
+    found = [FoundFile(path=uri, partition={}) for uri in files]
+    report = labels_import.import_into(
+        bucket, found, columns=columns, endpoint=endpoint, channel=None, quarantine=False
+    )
     moved = [_move(bucket, each, etags[each.path]) for each in report.files if not each.refused]
     runner_commands.summary(_summary(report))
     for each in report.files:

@@ -19,9 +19,10 @@ from ml.aws.labels import store
 from ml.aws.labels.event_lookup import EventLookup, Found
 from ml.console import note
 from ml.errors import DataError
-from ml.ingest import label_file, label_paths
+from ml.ingest import file_listing, label_file
 from ml.ingest import quarantine as quarantine_file
-from ml.ingest.label_file import LabelFile, RowFault
+from ml.ingest.file_listing import FoundFile
+from ml.ingest.label_file import LabelFile
 
 _SHOWN_FILES = 5
 
@@ -86,34 +87,46 @@ def import_files(root: Path, paths: Sequence[str], *, channel: str | None, quara
     """Imports label files into the platform's lake; a file that is refused does not stop the others.
 
     Args:
-        root: the repository; model-config/serving names the endpoint whose scored rows are looked up.
-        paths: files, folders or S3 prefixes that end in a slash.
-        channel: analyst or chargeback, of the labels of files without a column `channel`; chargeback if None.
+        root: the repository; model-config/ names the columns of label files, and the endpoint whose scored rows are
+            looked up.
+        paths: files, folders, patterns or S3 prefixes (`file_listing.find`).
+        channel: analyst or chargeback, of the labels of files without a column of channels; that of data.yaml if None.
         quarantine: whether faulty rows go to PATH.quarantine.csv and the others are imported.
 
     Raises:
         Refused: the caller is the account's root user.
-        ConfigError, CloudError: the endpoint's name or the platform cannot be read.
-        DataError: a path does not exist, or has no label file.
+        ConfigError, CloudError: model-config/ or the platform cannot be read.
+        DataError: a path means no file.
     """
-    files = label_paths.expand(paths)
-    endpoint = config.load_serving(root).endpoint
+    files = file_listing.find(paths)
+    columns, endpoint = config.load_data(root).labels, config.load_serving(root).endpoint
     platform_stack.refuse_root()
     bucket = platform_stack.read().bucket
-    return import_into(bucket, files, endpoint=endpoint, channel=channel, quarantine=quarantine)
+    return import_into(bucket, files, columns=columns, endpoint=endpoint, channel=channel, quarantine=quarantine)
 
 
 def import_into(
-    bucket: str, files: Sequence[str], *, endpoint: str, channel: str | None, quarantine: bool
+    bucket: str,
+    files: Sequence[FoundFile],
+    *,
+    columns: config.LabelColumns,
+    endpoint: str,
+    channel: str | None,
+    quarantine: bool,
 ) -> LabelImport:
     """Imports label files into the lake `bucket`; see `import_files`."""
     now = clock.now()
     with EventLookup(bucket, endpoint) as lookup:
         results = []
-        for number, path in enumerate(files, start=1):
-            results.append(_import_file(bucket, path, lookup, channel=channel, quarantine=quarantine, now=now))
+        for number, file in enumerate(files, start=1):
+            try:
+                content = label_file.read(file.path, columns, channel=channel, now=now, partition=file.partition)
+            except DataError as error:
+                results.append(FileImport(path=file.path, refused=str(error), problems={}, channels={}))
+            else:
+                results.append(_import_file(bucket, content, lookup, quarantine=quarantine))
             if len(files) > 1:
-                note(f"{number} of {len(files)}: {path}: {_outcome(results[-1])}")
+                note(f"{number} of {len(files)}: {file.path}: {_outcome(results[-1])}")
         events = lookup.find()
     return LabelImport(
         files=tuple(results),
@@ -125,80 +138,58 @@ def import_into(
     )
 
 
-def _import_file(
-    bucket: str, path: str, lookup: EventLookup, *, channel: str | None, quarantine: bool, now: datetime
-) -> FileImport:
-    try:
-        content = label_file.read(path, label_paths.read(path), channel=channel, now=now)
-    except DataError as error:
-        return FileImport(path=path, refused=str(error), problems={}, channels={})
-    if content.faults and (not quarantine or not content.labels.num_rows):
-        return FileImport(
-            path=path, refused=_refusal(content, quarantine), rows=content.rows, problems=content.problems, channels={}
-        )
-    place = _quarantine(content) if content.faults else None
-    delivered = store.deliver(bucket, content.labels)
-    lookup.add(content.labels)
-    known = content.labels["known_at"]
-    channels = {name: pc.sum(pc.equal(content.labels["channel"], name)).as_py() for name in store.CHANNELS}
+def _import_file(bucket: str, file: LabelFile, lookup: EventLookup, *, quarantine: bool) -> FileImport:
+    content, faulty, place = file.content, file.faulty_rows, None
+    problems = quarantine_file.counts(content)
+    if faulty and (not quarantine or not file.labels.num_rows):
+        refusal = _refusal(file, problems, quarantine)
+        return FileImport(path=content.path, refused=refusal, rows=file.rows, problems=problems, channels={})
+    if faulty:
+        place, _ = quarantine_file.write(content)
+    delivered = store.deliver(bucket, file.labels)
+    lookup.add(file.labels)
+    known = file.labels["known_at"]
+    channels = {name: pc.sum(pc.equal(file.labels["channel"], name)).as_py() for name in store.CHANNELS}
     return FileImport(
-        path=path,
+        path=content.path,
         refused=None,
         name=delivered.name,
         uri=delivered.uri,
         new=delivered.new,
-        rows=content.rows,
+        rows=file.rows,
         imported=delivered.rows,
-        repeated=content.repeated,
-        quarantined=content.faulty_rows,
+        repeated=file.repeated,
+        quarantined=faulty,
         quarantine_path=place,
-        problems=content.problems,
+        problems=problems,
         frauds=delivered.frauds,
         channels={name: count for name, count in channels.items() if count},
         first=pc.min(known).as_py(),
         last=pc.max(known).as_py(),
-        notes=_notes(content),
+        notes=_notes(file),
     )
 
 
-def _notes(content: LabelFile) -> tuple[str, ...]:
+def _notes(file: LabelFile) -> tuple[str, ...]:
     found = []
-    if content.ignored:
-        shown = ", ".join(content.ignored[:8]) + (", …" if len(content.ignored) > 8 else "")
+    if file.ignored:
+        shown = ", ".join(file.ignored[:8]) + (", …" if len(file.ignored) > 8 else "")
         found.append(f"columns that are none of a label were ignored: {shown}")
-    same = content.labels.group_by(["event_id", "channel", "known_at"], use_threads=False).aggregate([])
-    if contradictory := content.labels.num_rows - same.num_rows:
+    same = file.labels.group_by(["event_id", "channel", "known_at"], use_threads=False).aggregate([])
+    if contradictory := file.labels.num_rows - same.num_rows:
         found.append(f"events with both labels of one channel and time: {contradictory}; there, fraud counts")
     return tuple(found)
 
 
-def _refusal(content: LabelFile, quarantine: bool) -> str:
-    fault = content.faults[0]
-    column = f", column {fault.column}" if fault.column else ""
-    kinds = ", ".join(f"{kind} {count}" for kind, count in content.problems.items())
+def _refusal(file: LabelFile, problems: dict[str, int], quarantine: bool) -> str:
+    kinds = ", ".join(f"{kind} {count}" for kind, count in problems.items())
     found = (
-        f"{content.path}: {content.unit} {fault.line}{column}: {quarantine_file.clipped(fault.value)} {fault.rule}; "
-        f"{content.faulty_rows} of {content.rows} rows break the contract of labels ({kinds})"
+        f"{file.content.path}: {quarantine_file.first_problem(file.content)}; {file.faulty_rows} of {file.rows} rows "
+        f"break the contract of labels ({kinds})"
     )
     if quarantine:
         return f"{found}, so no row is left to import; correct them at the source"
     return f"{found}; correct them at the source, or import with --quarantine to quarantine them"
-
-
-def _quarantine(content: LabelFile) -> str:
-    """Writes the faulty rows beside the file; returns the path."""
-    by_line: dict[int, list[RowFault]] = {}
-    for fault in content.faults:
-        by_line.setdefault(fault.line, []).append(fault)
-    rows = (
-        (line, "; ".join(_reason(content, each) for each in faults), faults[0].text) for line, faults in by_line.items()
-    )
-    return quarantine_file.write_rows(content.path, content.unit, rows)
-
-
-def _reason(content: LabelFile, fault: RowFault) -> str:
-    value = f" (got {quarantine_file.clipped(fault.value)})" if fault.column else ""
-    return f"{fault.column or content.unit} {fault.rule}{value}"
 
 
 def _outcome(result: FileImport) -> str:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ml import atomic_file
 from ml.errors import ArtifactError, DataError
-from ml.ingest import data_file, event_times, quarantine
+from ml.ingest import data_file, event_times, quarantine, table_file
 from ml.model import artifact, metrics
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
 from ml.model.model_document import ModelDocument
@@ -210,7 +210,7 @@ def _label(names: Sequence[str], model: ModelDocument) -> str | None:
 def _names(data: Path, model: ModelDocument) -> tuple[str, ...]:
     """The column names of the file; none if it cannot be read, which `data_file.read` then reports in detail."""
     try:
-        return data_file.column_names(str(data), model.inputs)
+        return table_file.column_names(str(data), model.inputs)
     except DataError:
         return ()
 

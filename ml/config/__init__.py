@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.config.data_file import DataFile
+from ml.config.data_file import LABEL_COLUMNS, DataFile, LabelColumns
 from ml.config.record_files import (
     ApprovalRecord,
     Artifact,
@@ -51,6 +51,7 @@ __all__ = [
     "DRIFT",
     "GATE",
     "GATE_FAILURES",
+    "LABEL_COLUMNS",
     "MODEL",
     "REQUESTS",
     "SERVING",
@@ -69,6 +70,7 @@ __all__ = [
     "GateFailureRecord",
     "GateFile",
     "Interval",
+    "LabelColumns",
     "ModelFile",
     "OpenShare",
     "RetrainRequest",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ml.config.yaml_models import AsTuple, Column, File, Text
 from ml.model import time_units
@@ -12,17 +12,28 @@ from ml.model.scoring_responses import EVENT_ID
 from ml.model.training_settings import Columns, TimeColumn
 
 _LAKE_NAMES = {"event_time": "the lake", "label": "the training rows", "known_at": "the labels"}
-_Unit = Literal["iso", "epoch_seconds", "epoch_milliseconds", "seconds_since_start"]
+Channel = Literal["analyst", "chargeback"]
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        raise ValueError("must be printable characters, without spaces around them")
+    return name
+
+
+FileColumn = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+"""The name of a column in files, or a value of one: other than a `Column`, it is not a name in the product."""
 _Names = Annotated[tuple[Column, ...], Field(max_length=512), AsTuple]
 
 
-class _Time(File):
-    column: Column
-    unit: _Unit
+class _Moment(File):
+    """The zone of a time column; a subclass has its name and its unit."""
+
+    unit: str
     zone: Text
 
     @model_validator(mode="after")
-    def _known_zone(self) -> _Time:
+    def _known_zone(self) -> Self:
         if not time_units.zone_exists(self.zone):
             raise ValueError(f"must have a zone of the IANA database, as UTC or Europe/Berlin (got {self.zone!r})")
         if self.unit != time_units.ISO and self.zone != time_units.UTC_ZONE:
@@ -30,6 +41,62 @@ class _Time(File):
                 f"must have zone UTC with the unit {self.unit} (got {self.zone}): only iso times can be local times"
             )
         return self
+
+
+class _Time(_Moment):
+    column: Column
+    unit: Literal["iso", "epoch_seconds", "epoch_milliseconds", "seconds_since_start"]
+
+
+class _KnownAt(_Moment):
+    column: FileColumn
+    unit: Literal["iso", "epoch_seconds", "epoch_milliseconds"]
+
+
+class _Channel(File):
+    column: FileColumn | None
+    values: dict[FileColumn, Channel]
+    default: Channel
+
+    @model_validator(mode="after")
+    def _values_of_column(self) -> _Channel:
+        if (self.column is None) == bool(self.values):
+            raise ValueError("must have values if it has a column, and {} with column null")
+        return self
+
+
+class LabelColumns(File):
+    """The columns of label files: which is what.
+
+    A file needs no column `channel.column`: its labels then have the channel `channel.default`.
+    """
+
+    event_id: FileColumn
+    label: FileColumn
+    known_at: _KnownAt
+    channel: _Channel
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that every file must have."""
+        return (self.event_id, self.label, self.known_at.column)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> LabelColumns:
+        names = [*self.required, *([] if self.channel.column is None else [self.channel.column])]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"must name each column once (twice: {', '.join(twice)})")
+        return self
+
+
+LABEL_COLUMNS = LabelColumns(
+    event_id="event_id",
+    label="label",
+    known_at=_KnownAt(column="known_at", unit="iso", zone="UTC"),
+    channel=_Channel(column="channel", values={"analyst": "analyst", "chargeback": "chargeback"}, default="chargeback"),
+)
+"""Those of a data.yaml without `labels`."""
 
 
 class DataFile(File):
@@ -43,6 +110,7 @@ class DataFile(File):
     features: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512), AsTuple]
     categories: _Names
     keep: _Names
+    labels: LabelColumns = LABEL_COLUMNS
 
     @model_validator(mode="after")
     def _consistent(self) -> DataFile:
@@ -64,7 +132,7 @@ class DataFile(File):
 
     def to_columns(self) -> Columns:
         """The columns as the pure code takes them."""
-        document: dict[str, Any] = self.model_dump()
+        document: dict[str, Any] = self.model_dump(exclude={"labels"})
         time = TimeColumn(**document["time"]) if self.time is not None else None
         return Columns(**document | {"time": time})
 

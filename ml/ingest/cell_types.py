@@ -6,6 +6,7 @@ A value that cannot be cast is NULL; which rule it breaks is decided from its te
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.errors import DataError
@@ -24,40 +25,44 @@ _MISSING = frozenset({"", "null", "none", "na", "n/a"})
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """How one column is read: its name in the result, its place and name in the file, what it is, and the zone of local
-    times."""
+    """How one column is read: its name in the result, its name in the file, what it is, and of a time column of
+    data.yaml the unit and the zone of local times."""
 
     name: str
-    place: int
     source: str
     kind: str
+    unit: str | None = None
     zone: str = time_units.UTC_ZONE
 
 
-def casts(names: tuple[str, ...], columns: Columns, *, labelled: bool) -> list[Cast]:
+def time_cast(name: str, source: str, unit: str, zone: str) -> Cast:
+    """The cast of a column of times: ISO times become microseconds since 1970, others stay numbers of their unit."""
+    kind = TIME if unit == time_units.ISO else NUMBER
+    return Cast(name=name, source=source, kind=kind, unit=unit, zone=zone)
+
+
+def casts(names: Sequence[str], columns: Columns, *, labelled: bool) -> list[Cast]:
     """The columns to read from a file whose columns are `names`: those that are there of those that `columns` name.
 
     In this order: id, event time, the inputs, the label if `labelled`, the columns to keep.
     """
-    wanted: list[tuple[str, str, str, str]] = []
-    wanted.append((EVENT_ID, columns.event_id or EVENT_ID, ID, time_units.UTC_ZONE))
-    wanted.append((EVENT_TIME, EVENT_TIME, TIME, time_units.UTC_ZONE))
-    for name in columns.inputs:
-        iso = columns.time is not None and name == columns.time.column and columns.time.unit == time_units.ISO
-        zone = columns.time.zone if iso and columns.time is not None else time_units.UTC_ZONE
-        kind = CATEGORY if name in columns.categories else TIME if iso else NUMBER
-        wanted.append((name, name, kind, zone))
-    if labelled:
-        wanted.append((columns.label, columns.label, NUMBER, time_units.UTC_ZONE))
-    wanted += [(name, name, TEXT, time_units.UTC_ZONE) for name in columns.kept]
-    return [
-        Cast(name=name, place=names.index(source), source=source, kind=kind, zone=zone)
-        for name, source, kind, zone in wanted
-        if source in names
+    time = columns.time
+    wanted = [
+        Cast(name=EVENT_ID, source=columns.event_id or EVENT_ID, kind=ID),
+        Cast(name=EVENT_TIME, source=EVENT_TIME, kind=TIME),
     ]
+    for name in columns.inputs:
+        if time is not None and name == time.column:
+            wanted.append(time_cast(name, name, time.unit, time.zone))
+        else:
+            wanted.append(Cast(name=name, source=name, kind=CATEGORY if name in columns.categories else NUMBER))
+    if labelled:
+        wanted.append(Cast(name=columns.label, source=columns.label, kind=NUMBER))
+    wanted += [Cast(name=name, source=name, kind=TEXT) for name in columns.kept]
+    return [cast for cast in wanted if cast.source in names]
 
 
-def check_type(path: str, cast: Cast, kind: str, columns: Columns) -> None:
+def check_type(path: str, cast: Cast, kind: str) -> None:
     """Refuses a column of Parquet whose type `kind`, in DuckDB's words, cannot hold what it should.
 
     Raises:
@@ -67,14 +72,14 @@ def check_type(path: str, cast: Cast, kind: str, columns: Columns) -> None:
     if cast.kind == TIME:
         if not _MOMENT.fullmatch(kind) and kind != "VARCHAR":
             unit = ""
-            if cast.name == columns.clock and _NUMERIC.fullmatch(kind):
+            if cast.unit is not None and _NUMERIC.fullmatch(kind):
                 unit = " with the unit iso; is the unit in data.yaml epoch_seconds or epoch_milliseconds?"
             raise DataError(f"{what}; it must be a timestamp or ISO 8601 text{unit}")
     elif cast.kind == NUMBER:
         if not _NUMERIC.fullmatch(kind) and kind != "VARCHAR":
             unit = ""
-            if columns.time is not None and cast.name == columns.time.column and _MOMENT.fullmatch(kind):
-                unit = f" with the unit {columns.time.unit}; is the unit in data.yaml iso?"
+            if cast.unit is not None and _MOMENT.fullmatch(kind):
+                unit = f" with the unit {cast.unit}; is the unit in data.yaml iso?"
             raise DataError(f"{what}; it must be a number{unit}")
     elif cast.kind == ID:
         if kind not in _TEXT and not _WHOLE.fullmatch(kind):

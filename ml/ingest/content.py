@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.model import data_contract
 from ml.model.data_contract import Fault
-from ml.model.training_settings import Columns
 
 _DELIMITER = ","
 
@@ -53,9 +51,9 @@ class RawRows:
 class Content:
     """The content of a data file: `frame` has every row of the file in its order, also faulty rows.
 
-    Its columns are `event_id` (text, '' if missing) and `event_time` (datetime64[us, UTC]) if the file has them, the
-    inputs and the label as float64, and the columns to keep as text. `path` is as the user named it; `bytes` and
-    `sha256` are those of the file as it is stored.
+    Of transactions its columns are `event_id` (text, '' if missing) and `event_time` (datetime64[us, UTC]) if the file
+    has them, the inputs and the label as float64, and the columns to keep as text; of labels, those of a label. `path`
+    is as the user named it; `bytes` and `sha256` are those of the file as it is stored.
     """
 
     path: str
@@ -86,16 +84,13 @@ def line_of(values: Iterable[object]) -> bytes:
     return line.getvalue().encode("utf-8", errors="backslashreplace")
 
 
-def all_faults(
-    frame: pd.DataFrame, columns: Columns, seen: Sequence[Fault], further: Sequence[Fault] = ()
-) -> tuple[Fault, ...]:
-    """The faults `seen` while reading, the others of the contract, and `further` ones of cells without another.
+def all_faults(seen: Sequence[Fault], contract: Sequence[Fault], further: Sequence[Fault] = ()) -> tuple[Fault, ...]:
+    """The faults `seen` while reading, the others of the `contract`, and `further` ones of cells without another.
 
     Cells of a row that is faulty as a whole are not reported. A cell that is not a number is not also "not finite".
     """
     whole = positions(fault for fault in seen if fault.column is None)
     rest: list[Fault] = []
-    contract = data_contract.faults(frame, columns)
     for place, fault in enumerate([*contract, *further]):
         earlier = seen if place < len(contract) else [*seen, *contract]
         known = np.union1d(whole, positions(item for item in earlier if item.column == fault.column))

@@ -73,12 +73,12 @@ def date_rows(where: str, frame: pd.DataFrame, columns: Columns, dating: Dating)
     if unit != time_units.SECONDS_SINCE_START:
         if dating.start is not None:
             raise DataError(f"{where}: {name} is a date and a time ({unit}), so --start has no effect; leave it out")
-        frame[EVENT_TIME] = _moments(values * (_MICROSECONDS / time_units.per_second(unit)))
+        frame[EVENT_TIME] = moments_of(values * (_MICROSECONDS / time_units.per_second(unit)))
         return Dated(column=name)
     if dating.start is None and not dating.alone:
         raise DataError(f"{where}: {_start_needed(name, values, dating)}")
     start = DEFAULT_START if dating.start is None else dating.start
-    frame[EVENT_TIME] = _moments(_midnight(where, start, dating) + values * _MICROSECONDS)
+    frame[EVENT_TIME] = moments_of(_midnight(where, start, dating) + values * _MICROSECONDS)
     assumed = (
         f"{name} is taken to count from {start} 00:00 UTC, the month of the ULB data; set another day with --start"
     )
@@ -146,7 +146,7 @@ def _year(value: float, unit: str, dating: Dating) -> int:
     return int(1970 + seconds // (365.2425 * 86_400))
 
 
-def _moments(microseconds: NDArray[np.float64]) -> pd.Series[pd.Timestamp]:
+def moments_of(microseconds: NDArray[np.float64]) -> pd.Series[pd.Timestamp]:
     """Times in UTC; one that cannot be represented becomes the last that can, which is out of any range."""
     known = np.isfinite(microseconds)
     counted = np.clip(np.where(known, microseconds, 0.0), -_MAX_MICROSECONDS, _MAX_MICROSECONDS)
@@ -173,7 +173,7 @@ def _spread_over_day(where: str, frame: pd.DataFrame, dating: Dating) -> tuple[s
         )
         raise DataError(f"{where}: data.yaml names no time column, and the rows have no date; {ways}")
     places = np.arange(len(frame), dtype=np.float64) * (_DAY / max(len(frame), 1))
-    frame[EVENT_TIME] = _moments(_midnight(where, day, dating) + np.floor(places))
+    frame[EVENT_TIME] = moments_of(_midnight(where, day, dating) + np.floor(places))
     return ("data.yaml names no time column: rows are dated evenly over the day of their file, in its order",)
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml import config
 from ml.aws import s3_objects
 from ml.aws.import_manifest import Source
 from ml.aws.labels import coverage, store
@@ -19,6 +20,7 @@ from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.commands.labels_import import LabelImport, import_into
 from ml.errors import DataError
+from ml.ingest import file_listing
 from tests.harness.aws import moto_server
 
 EVENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -47,7 +49,14 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def run(bucket: str, *paths: Path | str, channel: str | None = None, quarantine: bool = False) -> LabelImport:
     """Imports files."""
-    return import_into(bucket, [*map(str, paths)], endpoint="production", channel=channel, quarantine=quarantine)
+    return import_into(
+        bucket,
+        file_listing.find(map(str, paths)),
+        columns=config.LABEL_COLUMNS,
+        endpoint="production",
+        channel=channel,
+        quarantine=quarantine,
+    )
 
 
 def written(path: Path, text: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ml import config
+from ml.aws.labels import store
 from ml.errors import ConfigError
 from ml.model.training_settings import TimeColumn
 from ml.playground.template_state import FOLDER as SHIPPED
@@ -98,6 +99,47 @@ def test_invalid_names_are_the_only_problem_of_their_list() -> None:
     with pytest.raises(config.FileInvalid) as caught:
         config.parse(ULB.replace("[V1, V2]", "[Größe, two words]"), config.DATA, config.DataFile)
     assert [message.split()[1] for _, message in caught.value.problems] == ["features.0", "features.1"]
+
+
+LABELS = """labels:
+  event_id: Buchung
+  label: Betrug?
+  known_at: {column: gemeldet am, unit: epoch_seconds, zone: UTC}
+  channel: {column: Quelle, values: {Abteilung 7: analyst}, default: analyst}
+"""
+
+
+def test_columns_of_label_files_are_optional_and_no_names_of_the_product() -> None:
+    """Without them they are those of the lake; they are no part of the settings that training gets."""
+    found = config.parse(ULB + LABELS, config.DATA, config.DataFile)
+    assert found.to_columns() == config.parse(ULB, config.DATA, config.DataFile).to_columns()
+    assert found.labels.required == ("Buchung", "Betrug?", "gemeldet am")
+    without = config.parse(ULB, config.DATA, config.DataFile).labels
+    assert without == config.LABEL_COLUMNS
+    assert (without.required, without.channel.column) == (tuple(store.SCHEMA.names), "channel")
+    assert tuple(without.channel.values.values()) == store.CHANNELS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  event_id: Buchung\n", "", "labels.event_id is missing"),
+        ("label: Betrug?", "label: Buchung", "labels must name each column once (twice: Buchung)"),
+        ("label: Betrug?", "label: 'Betrug '", "labels.label must be printable characters, without spaces around them"),
+        ("epoch_seconds", "seconds_since_start", "labels.known_at.unit must be 'iso', 'epoch_seconds'"),
+        ("zone: UTC", "zone: Europe/Berlin", "labels.known_at must have zone UTC with the unit epoch_seconds"),
+        ("7: analyst", "7: phone", "labels.channel.values.Abteilung 7 must be 'analyst' or 'chargeback' (got 'phone')"),
+        ("default: analyst", "default: null", "labels.channel.default must be 'analyst' or 'chargeback'"),
+        ("column: Quelle", "column: null", "labels.channel must have values if it has a column, and {} with column"),
+        ("default: analyst}", "default: analyst}\n  extra: x", "labels.extra is not a known key"),
+    ],
+)
+def test_invalid_columns_of_label_files_are_explained(old: str, new: str, message: str) -> None:
+    """The error names the field, what was expected and what was found."""
+    assert old in LABELS
+    with pytest.raises(ConfigError) as caught:
+        config.parse(ULB + LABELS.replace(old, new, 1), config.DATA, config.DataFile)
+    assert message in str(caught.value)
 
 
 def test_former_section_of_model_yaml_says_where_it_went() -> None:

@@ -43,7 +43,7 @@ def test_ids_are_text(tmp_path: Path) -> None:
 
 def by_duckdb(text: str, zone: str) -> float | None:
     """Seconds since 1970 as the reader of files computes them."""
-    cast = Cast(name="at", place=0, source="at", kind=TIME, zone=zone)
+    cast = Cast(name="at", source="at", kind=TIME, zone=zone)
     with duckdb.connect(":memory:") as database:
         database.execute("SET TimeZone = 'UTC'")
         query = f"SELECT {cell_types.expression(cast, 'c0', 'VARCHAR')} FROM (SELECT ? AS c0)"  # noqa: S608 - of the product
