@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from ml import config
 from ml.aws import endpoint, s3_objects
 from ml.aws.lake import Lake
+from ml.cli import app
 from ml.commands.data_import import import_data
 from ml.drift import traffic_aggregation
 from ml.drift.approved_model import Model
@@ -88,6 +92,46 @@ def test_bank_data_is_imported_trained_on_and_served(lake: Lake, tmp_path: Path)
     by_input = {term.input: term for term in found.parts[0].contributions}
     assert by_input["merchant_category"].level == "online"
     assert by_input["merchant_category"].log_odds > 0
+
+
+def test_files_with_spaces_and_umlauts_in_names_are_trained_on_and_scored(lake: Lake, tmp_path: Path) -> None:
+    """`renamed` maps them: the lake and the model have the names of data.yaml, and scores are those of such files."""
+    german = {"txn_amount": "Betrag (EUR)", "merchant_category": "Händlerart", "is_fraud": "Betrug?"}
+    text = f"{bank_case.DATA_YAML}renamed: {json.dumps({file: name for name, file in german.items()})}\n"
+    data = config.parse(text, config.DATA, config.DataFile)
+    (tmp_path / "data.yaml").write_text(text)
+    files = CASE.write(tmp_path / "bank")
+    for place, path in enumerate(files):
+        table = pq.read_table(path)
+        table = table.rename_columns([german.get(name, name) for name in table.column_names])
+        path.unlink()
+        if place % 2:  # an umlaut of two characters, as other systems write it
+            pyarrow.csv.write_csv(
+                table.rename_columns([unicodedata.normalize("NFD", name) for name in table.column_names]),
+                path.with_suffix(".csv"),
+            )
+        else:
+            pq.write_table(table, path)
+    columns = data.to_columns()
+    report = import_data(
+        str(tmp_path / "bank"), lake=lake, columns=columns, renamed=data.renamed, start=None, quarantine=False
+    )
+    assert (report.files, report.rows, report.quarantined) == (20, 4_000, 0)
+
+    bench = _trained(lake, columns, tmp_path / "opt")
+    archive = tmp_path / "model.tar.gz"
+    archive.write_bytes(bench.artifact())
+    assert artifact.read(bench.artifact()).model.inputs == columns.inputs
+    scores, names = tmp_path / "scores.parquet", ["--names", str(tmp_path / "data.yaml")]
+    done = CliRunner().invoke(app, ["score", str(archive), str(files[0]), "--out", str(scores), *names])
+    assert done.exit_code == 0, done.output
+    assert pq.read_table(scores).num_rows == 200
+    done = CliRunner().invoke(
+        app, ["evaluate", str(archive), str(files[1].with_suffix(".csv")), "--label", "is_fraud", "--json", *names]
+    )
+    assert done.exit_code == 0, done.output
+    measured = json.loads(done.stdout)
+    assert (measured["rows"], measured["metrics"]["recall"]["value"] > 0.5) == (200, True)
 
 
 def test_bank_traffic_is_captured_and_its_categories_are_monitored(

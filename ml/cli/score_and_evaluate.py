@@ -11,6 +11,7 @@ from ml.cli.options import View, group, verb
 
 app = group("Use a model archive offline.")
 Model = Annotated[Path, typer.Argument(metavar="MODEL.tar.gz", help="A model archive.")]
+Names = Annotated[Path | None, typer.Option("--names", help="A data.yaml whose `renamed` has names of the file.")]
 
 
 @verb(app, example="fraudops score model.tar.gz transactions.csv --out scores.parquet")
@@ -19,11 +20,12 @@ def score(
     path: Annotated[Path, typer.Argument(metavar="DATA", help="CSV, gzipped CSV or Parquet.")],
     out: Annotated[Path, typer.Option(help="Ends in .csv or .parquet.")],
     calibrated: Annotated[bool, typer.Option("--calibrated", help="Add the fraud rate to expect of each row.")] = False,
+    names: Names = None,
 ) -> View:
     """Score a file with a model archive."""
     from ml.commands.score_and_evaluate import score as run
 
-    report = run(model, path, out, calibrated=calibrated)
+    report = run(model, path, out, calibrated=calibrated, renamed=_renamed(names))
     return View(
         value=report,
         rows=[
@@ -45,10 +47,18 @@ def evaluate(
     path: Annotated[Path, typer.Argument(metavar="DATA", help="CSV, gzipped CSV or Parquet, with labels.")],
     label: Annotated[str | None, typer.Option(help="The label's column; that of the model by default.")] = None,
     alert_budget: Annotated[float | None, typer.Option(help="Share of rows that may become alerts.")] = None,
+    names: Names = None,
 ) -> View:
     """Evaluate a model archive on a labelled file, at the model's own threshold."""
     from ml import render
     from ml.commands.score_and_evaluate import evaluate as run
 
-    result = run(model, path, label=label, alert_budget=alert_budget)
+    result = run(model, path, label=label, alert_budget=alert_budget, renamed=_renamed(names))
     return View(value=result, rows=render.evaluation_rows(result))
+
+
+def _renamed(path: Path | None) -> dict[str, str]:
+    """The mapping `renamed` of the data.yaml at `path`; none without one."""
+    from ml import config
+
+    return {} if path is None else config.read(Path(), path, config.DataFile).renamed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -70,14 +70,27 @@ def import_files(
         ConfigError, CloudError: the columns or the platform cannot be read.
         DataError: as `import_data`.
     """
-    columns = config.load_columns(root)
+    data = config.load_data(root)
     platform_stack.refuse_root()
-    lake = Lake(platform_stack.read().bucket)
-    return import_data(*paths, lake=lake, columns=columns, start=start, quarantine=quarantine, labelled=labelled)
+    return import_data(
+        *paths,
+        lake=Lake(platform_stack.read().bucket),
+        columns=data.to_columns(),
+        renamed=data.renamed,
+        start=start,
+        quarantine=quarantine,
+        labelled=labelled,
+    )
 
 
 def import_data(
-    *paths: str, lake: Lake, columns: Columns, start: date | None, quarantine: bool, labelled: bool = True
+    *paths: str,
+    lake: Lake,
+    columns: Columns,
+    renamed: Mapping[str, str] | None = None,
+    start: date | None,
+    quarantine: bool,
+    labelled: bool = True,
 ) -> ImportReport:
     """Imports the files that `paths` mean (`file_listing.find`) into `lake`, as one import.
 
@@ -86,6 +99,7 @@ def import_data(
 
     Args:
         columns: the columns to read, in any order.
+        renamed: the columns that files call otherwise: their name in files, and that in `columns`.
         start: the day, midnight UTC, from which the time column counts, if its unit is seconds since a start
             (2013-09-01 if None); or the day of a file without any time.
         quarantine: whether faulty rows go to PATH.quarantine.csv and the others are imported.
@@ -99,6 +113,7 @@ def import_data(
     run = _Run(
         lake=lake,
         columns=columns,
+        renamed=renamed or {},
         dating=Dating(start=start, day=None, alone=len(found) == 1, now=clock.now()),
         quarantine=quarantine,
         labelled=labelled,
@@ -117,6 +132,7 @@ class _Run:
 
     lake: Lake
     columns: Columns
+    renamed: Mapping[str, str]
     dating: Dating
     quarantine: bool
     labelled: bool
@@ -182,6 +198,7 @@ class _Run:
         about = {
             "content": _version(file.path),
             "columns": asdict(self.columns),
+            **({"renamed": dict(self.renamed)} if self.renamed else {}),
             "partition": dict(file.partition),
             "labelled": self.labelled,
             "dating": [str(self.dating.start), str(file.day), self.dating.alone] if relative else [],
@@ -197,7 +214,12 @@ class _Run:
             return event_times.time_faults(frame, self.columns, dating, dated.column)
 
         content = data_file.read(
-            file.path, self.columns, labelled=self.labelled, partition=file.partition, further_faults=faults
+            file.path,
+            self.columns,
+            renamed=self.renamed,
+            labelled=self.labelled,
+            partition=file.partition,
+            further_faults=faults,
         )
         quarantined = self._set_aside(content)
         self.notes |= dict.fromkeys(assumed)
@@ -219,13 +241,19 @@ class _Run:
         self.uploaded += len(uploaded)
         return stored
 
+    @property
+    def _features(self) -> list[str]:
+        """The features' names in files."""
+        in_files = {name: file for file, name in self.renamed.items()}
+        return [in_files.get(name, name) for name in self.columns.features]
+
     def _set_aside(self, content: Content) -> int:
         """Quarantines the rows with faults, and returns their number. Raises DataError if the import must stop."""
         bad = content.bad
         if not bad.any():
             return 0
         if not self.quarantine or bad.all():
-            raise DataError(_refusal(content, int(bad.sum()), self.columns.features, quarantine=self.quarantine))
+            raise DataError(_refusal(content, int(bad.sum()), self._features, quarantine=self.quarantine))
         place, rows = quarantine_file.write(content)
         self.quarantine_paths.append(place)
         self.problems.update(quarantine_file.counts(content))

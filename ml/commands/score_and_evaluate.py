@@ -50,7 +50,9 @@ class ScoreReport:
     other_values: Mapping[str, int]
 
 
-def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> ScoreReport:
+def score(
+    model: Path, data: Path, out: Path, *, calibrated: bool = False, renamed: Mapping[str, str] | None = None
+) -> ScoreReport:
     """Scores every row of the file `data` with the archive `model` and writes `out`, all of it or nothing.
 
     Args:
@@ -59,6 +61,7 @@ def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> Sc
         out: .csv or .parquet; one row per row of `data`, in its order: event_id (or, where `data` has none, row,
             counted from 1), score, decision (1 = alert).
         calibrated: adds the column `fraud_rate`, the fraud rate to expect among rows like this one.
+        renamed: columns that the file calls otherwise than the model: their name in it, and the model's.
 
     Raises:
         ArtifactError: the archive is damaged, tampered with or of an unknown schema.
@@ -66,7 +69,7 @@ def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> Sc
     """
     write = _writer(out, data)
     archive = load(model)
-    frame = _rows(data, archive.model, label=None)
+    frame = _rows(data, archive.model, label=None, renamed=renamed or {})
     inputs = archive.model.matrix(frame)
     scores = archive.model.score(inputs)
     decisions = archive.model.decide(scores)
@@ -91,12 +94,20 @@ def score(model: Path, data: Path, out: Path, *, calibrated: bool = False) -> Sc
     )
 
 
-def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget: float | None = None) -> dict[str, Any]:
+def evaluate(
+    model: Path,
+    data: Path,
+    *,
+    label: str | None = None,
+    alert_budget: float | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Measures the archive `model` on the labelled file `data`, at the model's threshold.
 
     Args:
         data: as for `score`, with a column of 0 (legitimate) and 1 (fraud).
         label: that column's name; if None, it is the one column that is no input of the model.
+        renamed: as for `score`; it may have the label too.
         alert_budget: share of rows for `recall_at_alert_budget`; if None, that of the model's policy, or 0.01.
 
     Returns:
@@ -109,13 +120,14 @@ def evaluate(model: Path, data: Path, *, label: str | None = None, alert_budget:
     """
     archive = load(model)
     scorer = archive.model
-    name = label or _label(_names(data, scorer.document), scorer.document)
+    given = renamed or {}
+    name = label or _label(data_file.product_names(_names(data, scorer.document), given), scorer.document)
     if name is None:
         raise DataError(
             f"{data}: has no label column, neither {LABEL} nor exactly one beside the model's inputs; "
             f"add one of 0 and 1, or use `fraudops score`"
         )
-    frame = _rows(data, scorer, label=name)
+    frame = _rows(data, scorer, label=name, renamed=given)
     labels = frame[name].to_numpy().astype(np.int8)
     scores = scorer.score(scorer.matrix(frame))
     decisions = scorer.decide(scores)
@@ -160,12 +172,12 @@ def load(model: Path) -> artifact.Artifact:
         raise ArtifactError(f"{model}: {error}. Nothing was scored; fetch the archive again by its digest") from error
 
 
-def _rows(data: Path, scorer: Scorer, *, label: str | None) -> pd.DataFrame:
+def _rows(data: Path, scorer: Scorer, *, label: str | None, renamed: Mapping[str, str]) -> pd.DataFrame:
     """The rows of `data`, all valid, with the column `label` if given; a missing time is derived from event_time."""
     if data.parts[:1] == ("s3:",):
         raise DataError(f"{data}: is in S3, and this works offline; fetch the file and give its path")
     columns = _columns(scorer.document, label)
-    content = data_file.read(str(data), columns, labelled=label is not None)
+    content = data_file.read(str(data), columns, renamed=renamed, labelled=label is not None)
     bad = int(content.bad.sum())
     if bad:
         more = f" ({bad} rows break the contract)" if bad > 1 else ""

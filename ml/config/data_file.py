@@ -110,6 +110,8 @@ class DataFile(File):
     features: Annotated[tuple[Column, ...], Field(min_length=1, max_length=512), AsTuple]
     categories: _Names
     keep: _Names
+    renamed: dict[FileColumn, Column] = Field(default_factory=dict, max_length=512)
+    """Columns that files of transactions call otherwise: their name in files, and that in this file."""
     labels: LabelColumns = LABEL_COLUMNS
 
     @model_validator(mode="after")
@@ -126,13 +128,21 @@ class DataFile(File):
         if taken:
             whose = _LAKE_NAMES.get(taken[0], "the lake")
             raise ValueError(
-                f"must not use the name {taken[0]}, a column of {whose} itself: rename it in the files and in requests"
+                f"must not use the name {taken[0]}, a column of {whose} itself: choose another; if files have this "
+                f"one, map it in renamed"
             )
+        unknown = [name for name in self.renamed.values() if name not in {*names, EVENT_ID, "event_time"}]
+        if unknown:
+            raise ValueError(f"must rename to columns that it names (renamed has {unknown[0]}, which no other key has)")
+        targets = list(self.renamed.values())
+        double = sorted({name for name in targets if targets.count(name) > 1})
+        if double:
+            raise ValueError(f"must rename one column to each name (renamed has {', '.join(double)} more than once)")
         return self
 
     def to_columns(self) -> Columns:
         """The columns as the pure code takes them."""
-        document: dict[str, Any] = self.model_dump(exclude={"labels"})
+        document: dict[str, Any] = self.model_dump(exclude={"renamed", "labels"})
         time = TimeColumn(**document["time"]) if self.time is not None else None
         return Columns(**document | {"time": time})
 

@@ -23,8 +23,9 @@ MAX_PROBLEMS = 20
 """Problems of one file that a message shows."""
 _MAX_SHOWN = 120  # characters of a field's name or a value in a message
 _COLUMN_RULE = (
-    "must be letters from A to Z, digits, _, . and -, and begin with a letter or _: a column's name is also one in "
-    "requests and metrics; rename the column in the files and in requests"
+    "must be letters from A to Z, digits, _, . and -, and begin with a letter or _, because requests and metrics have "
+    "the name too (CloudWatch takes ASCII only); if files have another name, map it to one of these in renamed, as "
+    "renamed: {Name in files: name}"
 )
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -172,6 +173,7 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
         "string_pattern_mismatch": lambda c: _COLUMN_RULE if c["pattern"] == _COLUMN else f"must match {c['pattern']}",
         "literal_error": lambda c: f"must be {c['expected']}",
         "model_type": lambda _: "must be a mapping of keys to values",
+        "dict_type": lambda _: "must be a mapping of keys to values",
         "timezone_aware": lambda _: "must be a time with an offset, as 2026-03-01T00:00:00Z",
     }
 

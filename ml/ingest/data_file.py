@@ -5,7 +5,9 @@ Decides nothing about rows with faults.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ def read(
     path: str,
     columns: Columns,
     *,
+    renamed: Mapping[str, str] | None = None,
     labelled: bool = True,
     partition: Mapping[str, str] | None = None,
     further_faults: Callable[[pd.DataFrame], Sequence[Fault]] = lambda _: (),
@@ -34,6 +37,8 @@ def read(
 
     Args:
         columns: the columns to read; others are ignored.
+        renamed: the columns that the file may call otherwise: their name in it, and that in `columns`. Faults have the
+            name in the file.
         labelled: whether the file must have the label; without, a label column is ignored.
         partition: columns that the file's path gives, as Hive's `day=2026-03-01`; a column of the file comes first.
         further_faults: finds faults beside those of the contract; it may add columns to the frame.
@@ -43,10 +48,16 @@ def read(
     """
 
     def casts(names: Sequence[str]) -> list[Cast] | str:
-        problem = data_contract.layout_problem(names, columns, labelled=labelled)
-        return problem or cell_types.casts(names, columns, labelled=labelled)
+        known = product_names(names, given)
+        problem = data_contract.layout_problem(known, columns, labelled=labelled)
+        if problem:
+            mapped = [f"{file!r} is {name}" for file, name in given.items() if repr(name) in problem]
+            return problem + (f"; data.yaml renames: {', '.join(mapped)}" if mapped else "")
+        found = cell_types.casts(known, columns, labelled=labelled)
+        return [replace(cast, source=names[known.index(cast.source)]) for cast in found]
 
-    layout = Layout(names={*columns.inputs, columns.label}, casts=casts, partition=partition or {})
+    given = renamed or {}
+    layout = Layout(names={*columns.inputs, columns.label, *given}, casts=casts, partition=partition or {})
     with table_file.opened(path, layout) as file:
         arrays: dict[str, Any] = file.arrays()
         for cast in file.casts:
@@ -59,3 +70,9 @@ def read(
         frame = pd.DataFrame(arrays, copy=False)
         contract = data_contract.faults(frame, columns)  # before `further_faults` may add columns
         return file.content(frame, contract, further_faults(frame), checked=(EVENT_TIME,))
+
+
+def product_names(names: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
+    """The columns `names` of a file as data.yaml calls them; an umlaut may be one character in it, or two."""
+    composed = {unicodedata.normalize("NFC", file): name for file, name in renamed.items()}
+    return [composed.get(unicodedata.normalize("NFC", name), name) for name in names]

@@ -80,8 +80,9 @@ def test_time_and_amount_are_optional() -> None:
         (
             "features: [V1, V2]",
             "features: [V1, Transaction Amount]",
-            "features.1 must be letters from A to Z, digits, _, . and -, and begin with a letter or _: a column's name "
-            "is also one in requests and metrics; rename the column in the files and in requests (got 'Transaction",
+            "features.1 must be letters from A to Z, digits, _, . and -, and begin with a letter or _, because "
+            "requests and metrics have the name too (CloudWatch takes ASCII only); if files have another name, map it "
+            "to one of these in renamed, as renamed: {Name in files: name} (got 'Transaction",
         ),
     ],
 )
@@ -99,6 +100,31 @@ def test_invalid_names_are_the_only_problem_of_their_list() -> None:
     with pytest.raises(config.FileInvalid) as caught:
         config.parse(ULB.replace("[V1, V2]", "[Größe, two words]"), config.DATA, config.DataFile)
     assert [message.split()[1] for _, message in caught.value.problems] == ["features.0", "features.1"]
+
+
+def test_files_may_have_other_names() -> None:
+    """Any printable ones; they are no part of the columns that training gets."""
+    text = ULB + 'renamed: {"Betrag (EUR)": Amount, Größe: V1, Time: event_time, Nr.: event_id}\n'
+    found = config.parse(text, config.DATA, config.DataFile)
+    assert found.to_columns() == ulb_columns(("V1", "V2"))
+    assert found.renamed == {"Betrag (EUR)": "Amount", "Größe": "V1", "Time": "event_time", "Nr.": "event_id"}
+
+
+@pytest.mark.parametrize(
+    ("renamed", "message"),
+    [
+        ("{Größe: V3}", "must rename to columns that it names (renamed has V3, which no other key has)"),
+        ("{Größe: V1, Laenge: V1}", "must rename one column to each name (renamed has V1 more than once)"),
+        ("{Größe: Große Größe}", "renamed.Größe must be letters from A to Z, digits"),
+        ("{' V': V1}", "must be printable characters, without spaces around them"),
+        ("[V1]", "renamed must be a mapping"),
+    ],
+)
+def test_invalid_renaming_is_explained(renamed: str, message: str) -> None:
+    """The error names the field, what was expected and what was found."""
+    with pytest.raises(ConfigError) as caught:
+        config.parse(f"{ULB}renamed: {renamed}\n", config.DATA, config.DataFile)
+    assert message in str(caught.value)
 
 
 LABELS = """labels:

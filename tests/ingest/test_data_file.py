@@ -227,3 +227,21 @@ def test_time_of_another_type_is_refused(tmp_path: Path, unit: str, values: pa.A
     pq.write_table(pa.table(rows), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=re.escape(message)):
         data_file.read(str(tmp_path / "a.parquet"), columns)
+
+
+def test_renamed_columns_have_their_own_names_in_faults_and_messages(tmp_path: Path) -> None:
+    """A fault has the name in the file; a missing column and one that is there twice have both names."""
+    renamed = {"Größe (cm)": "V1"}
+    path = tmp_path / "a.csv"
+    path.write_text("Time;Größe (cm);V2;Amount;Class\n0;x;2;3;0\n")
+    content = data_file.read(str(path), COLUMNS, renamed=renamed)
+    assert list(content.frame.columns) == ["Time", "V1", "V2", "Amount", "Class"]
+    assert found(content) == [("not a number", "Größe (cm)", 2, "x")]
+    path.write_text("Time;Groesse;V2;Amount;Class\n0;1;2;3;0\n")
+    with pytest.raises(DataError, match=r"missing 'V1'.*; data.yaml renames: 'Größe \(cm\)' is V1"):
+        data_file.read(str(path), COLUMNS, renamed=renamed)
+    path.write_text("Time,Größe (cm),V1,V2,Amount,Class\n0,1,1,2,3,0\n")
+    with pytest.raises(DataError, match=r"'V1' named more than once.*; data.yaml renames: 'Größe \(cm\)' is V1"):
+        data_file.read(str(path), COLUMNS, renamed=renamed)
+    path.write_text("Time,V1,V2,Amount,Class\n0,1,2,3,0\n")
+    assert data_file.read(str(path), COLUMNS, renamed=renamed).faults == ()
