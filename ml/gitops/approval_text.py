@@ -119,6 +119,7 @@ def _summary(page: Page) -> str:
     return "\n".join(
         [
             marker(record.approval),
+            *_not_compared(page),
             f"**Merging this serves approval {commit_messages.number(record.approval)} "
             f"on {code(page.serving.endpoint)} {instead}.** "
             f"Recall is {metric_tables.share(recall)}, the false-positive rate "
@@ -133,10 +134,31 @@ def _summary(page: Page) -> str:
     )
 
 
+def _not_compared(page: Page) -> list[str]:
+    """The first sentence of a model that was not compared with the champion; none if it was, or if there is none."""
+    reason = metric_tables.not_compared(page.evaluation)
+    if not reason or page.record.champion is None:
+        return []
+    why = reason.removeprefix("Comparison with the champion is not possible: ").rstrip(".")
+    other = f"approval {commit_messages.number(page.record.champion.approval)}, the champion"
+    return [f"**This model was not compared with {other}: {text(why)}.**"]
+
+
 def _gate(evaluation: Mapping[str, Any]) -> str:
-    verdict = evaluation["verdict"]
-    checks = [f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in verdict["checks"]]
-    return "\n".join(["## Gate: " + text(verdict["status"]), "", *(checks or [text(verdict["reason"])])])
+    verdict, checks = evaluation["verdict"], metric_tables.checks(evaluation)
+    if not metric_tables.cannot_tell(evaluation):
+        return "\n".join(["## Gate: " + text(verdict["status"]), "", *(checks or [text(verdict["reason"])])])
+    return "\n".join(
+        [
+            "## Gate: cannot tell",
+            "",
+            *checks,
+            "",
+            f"The model is within the limits of {code(str(config.GATE))}. What {code('challenger')} asks to be shown "
+            "cannot be shown, because columns of the champion were taken away. The champion stays unless a person "
+            "decides otherwise; merging this is that decision.",
+        ]
+    )
 
 
 def _pictures(page: Page) -> str:

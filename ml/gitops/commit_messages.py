@@ -141,11 +141,17 @@ def evidence(subject: str) -> str:
 
 
 def approval_title(approval: ApprovalRecord) -> str:
-    """The title of an approval's pull request; it begins with the kind of a run that was no fit."""
+    """The title of an approval's pull request; it begins with the kind of a run that was no fit.
+
+    It says so if the model was not compared with the champion.
+    """
     recall = approval.metrics.get("recall")
     figures = f": recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f})" if recall else ""
     first = "Serve" if approval.kind == "fit" else f"{approval.kind}: serve"
-    return f"{first} approval {number(approval.approval)}{figures}"
+    champion = approval.champion
+    uncompared = champion is not None and champion.comparison == "not possible"
+    against = f", not compared with {number(champion.approval)}" if champion is not None and uncompared else ""
+    return f"{first} approval {number(approval.approval)}{against}{figures}"
 
 
 def rollback_title(approval: int, *, failed: int | None) -> str:

@@ -32,6 +32,7 @@ _COMPARED = {
     "false_positive_rate": "false-positive rate",
     "average_precision": "average precision",
 }
+_LACKS_INPUTS = "lack its inputs"  # as ml/steps/measurement.py words it
 _POLICIES = {
     "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
     "alert_budget": "alerts on at most {} of the {} rows",
@@ -69,6 +70,27 @@ def metrics(evaluation: Mapping[str, Any]) -> str:
         counts = f"{figure['count']:,} of {figure['of']:,} {unit}".rstrip() if figure.get("of") is not None else ""
         rows.append((text(label), write(figure["value"]), interval, counts))
     return table(("figure", "value", f"{CONFIDENCE:.0%} interval".replace("%", " %"), "counts"), rows, numbers=(1,))
+
+
+def not_compared(evaluation: Mapping[str, Any]) -> str:
+    """Why the model was not compared with the champion; '' if it was, or if there is none."""
+    compared = evaluation.get("champion") or {}
+    return str(compared["reason"]) if compared.get("status") == "not possible" else ""
+
+
+def cannot_tell(evaluation: Mapping[str, Any]) -> bool:
+    """Whether no number of frauds makes a comparison possible: the data no longer have the inputs of the champion."""
+    return _LACKS_INPUTS in not_compared(evaluation)
+
+
+def checks(evaluation: Mapping[str, Any]) -> list[str]:
+    """The gate's checks, a line of a list each, also that of a comparison that was not possible."""
+    found = [
+        f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in evaluation["verdict"]["checks"]
+    ]
+    reason = not_compared(evaluation)
+    worse = "Cannot tell whether this model is worse than the champion."
+    return [*found, *([f"- ❔ {worse} {text(reason)}"] if found and reason else [])]
 
 
 def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:

@@ -98,9 +98,7 @@ def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
 
 
 def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
-    checks = [
-        f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in evaluation["verdict"]["checks"]
-    ]
+    checks = metric_tables.checks(evaluation)
     measured = [metric_tables.metrics(evaluation)] if evaluation.get("metrics") else []
     return ["\n".join(checks), *measured] if checks else measured
 

@@ -197,6 +197,30 @@ def test_impossible_comparison_has_its_reason() -> None:
     assert not any(each[0][1:3] == ["this model", "champion"] for each in tables(text))
 
 
+@pytest.mark.parametrize(
+    ("why", "gate"),
+    [
+        ("these transactions lack its inputs V2, shop", "Gate: cannot tell"),
+        ("3 frauds among the 900 test rows that it has not seen, and 15 are needed", "Gate: passed"),
+    ],
+)
+def test_model_that_was_not_compared_says_so_first(why: str, gate: str) -> None:
+    """Title and first sentence have it; without the champion's inputs the gate does not read as passed."""
+    reason = f"Comparison with the champion is not possible: {why}."
+    made = page()
+    assert made.record.champion is not None
+    champion = made.record.champion.model_copy(update={"comparison": "not possible", "reason": reason})
+    uncompared = made.record.model_copy(update={"champion": champion})
+    compared = COMPARED | {"status": "not possible", "reason": reason}
+    text = approval_text.render(replace(made, record=uncompared, evaluation=evaluation(champion=compared)))
+    assert words(text.splitlines()[1]) == f"This model was not compared with approval 0006, the champion: {why}."
+    assert headings(text)[0] == gate
+    assert f"❔ Cannot tell whether this model is worse than the champion. {reason}" in words(text)
+    assert ("The champion stays unless a person decides otherwise" in text) == (gate == "Gate: cannot tell")
+    title = commit_messages.approval_title(uncompared)
+    assert title == "Serve approval 0007, not compared with 0006: recall 0.90 (0.80 to 0.95)"
+
+
 def test_alerts_are_given_per_day() -> None:
     """The test rows span two days, so half of the alerts count for each."""
     counts = page().evaluation["confusion"]
