@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,7 @@ from ml.aws.lake import Lake
 from ml.errors import DataError
 from ml.ingest import data_file, event_times, file_listing, lake_tables
 from ml.ingest import quarantine as quarantine_file
+from ml.ingest.category_values import CategoryValues
 from ml.ingest.content import Content
 from ml.ingest.event_times import Dating
 from ml.ingest.file_listing import FoundFile
@@ -67,16 +69,17 @@ def import_files(
 
     Raises:
         Refused: the caller is the account's root user.
-        ConfigError, CloudError: the columns or the platform cannot be read.
+        ConfigError, CloudError: model-config/ or the platform cannot be read.
         DataError: as `import_data`.
     """
-    data = config.load_data(root)
+    data, model = config.load_data(root), config.load_model(root)
     platform_stack.refuse_root()
     return import_data(
         *paths,
         lake=Lake(platform_stack.read().bucket),
         columns=data.to_columns(),
         renamed=data.renamed,
+        max_values=model.categories.max_values,
         start=start,
         quarantine=quarantine,
         labelled=labelled,
@@ -88,6 +91,7 @@ def import_data(
     lake: Lake,
     columns: Columns,
     renamed: Mapping[str, str] | None = None,
+    max_values: int | None = None,
     start: date | None,
     quarantine: bool,
     labelled: bool = True,
@@ -100,6 +104,8 @@ def import_data(
     Args:
         columns: the columns to read, in any order.
         renamed: the columns that files call otherwise: their name in files, and that in `columns`.
+        max_values: how many different values of a category training allows; more of them are a warning, as the limit
+            may be raised without another import. None for any number.
         start: the day, midnight UTC, from which the time column counts, if its unit is seconds since a start
             (2013-09-01 if None); or the day of a file without any time.
         quarantine: whether faulty rows go to PATH.quarantine.csv and the others are imported.
@@ -114,6 +120,7 @@ def import_data(
         lake=lake,
         columns=columns,
         renamed=renamed or {},
+        categories=CategoryValues(columns=columns, max_values=sys.maxsize if max_values is None else max_values),
         dating=Dating(start=start, day=None, alone=len(found) == 1, now=clock.now()),
         quarantine=quarantine,
         labelled=labelled,
@@ -133,6 +140,7 @@ class _Run:
     lake: Lake
     columns: Columns
     renamed: Mapping[str, str]
+    categories: CategoryValues
     dating: Dating
     quarantine: bool
     labelled: bool
@@ -223,6 +231,9 @@ class _Run:
         )
         quarantined = self._set_aside(content)
         self.notes |= dict.fromkeys(assumed)
+        for warning in self.categories.add(file.path, content.frame[~content.bad]):
+            console.note(f"warning: {warning}")
+            self.notes[warning] = None
         frame, digest = lake_tables.identified(content.frame[~content.bad].reset_index(drop=True), self.columns)
         transactions, labels = lake_tables.tables(frame, self.columns)
         stored, uploaded = self.lake.store_source(
