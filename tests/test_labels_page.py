@@ -78,7 +78,7 @@ def test_mapping_of_the_page_reads_files_with_other_names(
     (folder / "b.csv").write_text("Buchung,is_fraud,gemeldet am\n9,1,1772460000\n")
     done = CliRunner().invoke(app, ["labels", "import", "incoming", "incoming/*/*.csv"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "labels 3 imported, 2 frauds" in " ".join(done.output.split())
+    assert "labels 3 imported, 0 in the lake already, 2 frauds" in " ".join(done.output.split())
     found = [
         row
         for each in store.deliveries("lake")

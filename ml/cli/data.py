@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ml.cli.options import HERE, Repo, View, confirm, day, group, verb
+
+if TYPE_CHECKING:
+    from ml.commands.data_import import ImportReport
 
 app = group("Import, list and remove transactions and labels, or draw stand-in data.")
 
@@ -46,7 +49,7 @@ def data_import(
         rows=[
             ("import", f"{report.name} ({'imported' if report.new else 'in the lake already, nothing written'})"),
             ("files", f"{report.files:,}, {report.present:,} of them in the lake already" if several else None),
-            ("rows", f"{report.rows:,}: {report.imported:,} imported, {report.quarantined:,} quarantined"),
+            ("rows", _rows(report)),
             ("quarantine", report.quarantine_path),
             ("problems", ", ".join(f"{kind} {count:,}" for kind, count in report.problems.items()) or None),
             ("frauds", f"{report.frauds:,}"),
@@ -56,6 +59,13 @@ def data_import(
             *(("note", text) for text in report.notes),
         ],
     )
+
+
+def _rows(report: ImportReport) -> str:
+    """What became of the rows; nothing now, if the lake had all of them."""
+    if report.new:
+        return f"{report.rows:,}: {report.imported:,} imported, {report.quarantined:,} quarantined"
+    return f"{report.imported:,} in the lake already, 0 imported now"
 
 
 @verb(app, "list", example="fraudops data list")

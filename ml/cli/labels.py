@@ -109,7 +109,9 @@ def _import_rows(report: LabelImport) -> list[tuple[str, Any]]:
     one, events = len(report.files) == 1, report.events
     rows = _file_rows(report.files[0]) if one else [(each.path, _summary(each)) for each in report.files]
     if not one:
-        rows.append(("labels", f"{report.imported:,} imported, {report.frauds:,} frauds"))
+        new = sum(each.imported for each in report.files if each.new)
+        counts = f"{new:,} imported, {report.imported - new:,} in the lake already, {report.frauds:,} frauds"
+        rows.append(("labels", counts))
     if events.unknown:
         places = f"transactions since {render.plain(events.since)}" + (
             f", scored rows until {render.plain(events.scored_until)}"
@@ -139,7 +141,8 @@ def _file_rows(each: FileImport) -> list[tuple[str, Any]]:
         ("import", f"{each.name} ({'imported' if each.new else 'in the lake already, nothing written'})"),
         (
             "rows",
-            f"{each.rows:,}: {each.imported:,} imported, {each.repeated:,} repeated, {each.quarantined:,} quarantined",
+            f"{each.rows:,}: {each.imported:,} {'imported' if each.new else 'in the lake already'}, "
+            f"{each.repeated:,} repeated, {each.quarantined:,} quarantined",
         ),
         ("quarantine", each.quarantine_path),
         ("problems", ", ".join(f"{kind} {count:,}" for kind, count in each.problems.items()) or None),

@@ -184,6 +184,7 @@ def _settings(
     named = repository or "OWNER/NAME"
     last = (
         f"Check all of it, also the account: fraudops doctor --repository {named}",
+        "Import your data: fraudops data import PATH…",
         f'Then: gh workflow run train.yml --repo {named} --field reason="first model"',
     )
     if read_back is not None:

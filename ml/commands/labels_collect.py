@@ -65,7 +65,7 @@ def collect(root: Path) -> Collected:
     from ml.commands import labels_import  # it imports pandas, which an empty inbox does not need
     from ml.ingest.file_listing import FoundFile
 
-    found = [FoundFile(path=uri, partition={}) for uri in files]
+    found = [FoundFile(path=uri, name=uri, partition={}) for uri in files]
     report = labels_import.import_into(
         bucket, found, columns=columns, endpoint=endpoint, channel=None, quarantine=False
     )

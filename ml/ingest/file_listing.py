@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -23,15 +25,15 @@ _DAY = re.compile(r"(?<!\d)(20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFile:
-    """One data file. `partition` are the columns that its folders name, as Hive's `day=2026-03-01`."""
+    """One data file.
+
+    `name` is for people: with the folders from the one on that was given. `partition` are the columns that its folders
+    name, as Hive's `day=2026-03-01`.
+    """
 
     path: str
+    name: str
     partition: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        """Its name without folders."""
-        return PurePosixPath(self.path).name
 
     @property
     def day(self) -> date | None:
@@ -53,12 +55,24 @@ def find(paths: Iterable[str]) -> list[FoundFile]:
         DataError: a path means no file.
         CloudError: S3 denies access or cannot be reached.
     """
-    found: dict[str, FoundFile] = {}
-    for path in paths:
-        names = _in_s3(path) if path.startswith(s3_objects.SCHEME) else _local(path)
-        for name in names:
-            found.setdefault(name, FoundFile(path=name, partition=partition_of(name)))
-    return list(found.values())
+    found: dict[str, str] = {}
+    for given in paths:
+        for path in _in_s3(given) if given.startswith(s3_objects.SCHEME) else _local(given):
+            found.setdefault(path, _name(given, path))
+    several = Counter(found.values())
+    return [
+        FoundFile(path=path, name=name if several[name] == 1 else path, partition=partition_of(path))
+        for path, name in found.items()
+    ]
+
+
+def _name(given: str, path: str) -> str:
+    """The name of the file `path` for people, which the path `given` has found."""
+    start, file = (PurePosixPath(each.removeprefix(s3_objects.SCHEME)) for each in (given, path))
+    if start == file:
+        return file.name if file.is_absolute() or given.startswith(s3_objects.SCHEME) else str(file)
+    fixed = itertools.takewhile(lambda part: not _WILD.search(part), start.parts)
+    return str(file.relative_to(PurePosixPath(*fixed).parent))
 
 
 def partition_of(path: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import io
 import re
@@ -14,13 +15,16 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from ml.aws import s3_objects
 from ml.aws.lake import Lake
 from ml.aws.session import client
+from ml.cli import app
+from ml.commands import data_import
 from ml.commands.data_import import ImportReport, import_data
 from ml.errors import CloudError, DataError
-from ml.ingest import data_file
+from ml.ingest import data_file, file_listing
 from ml.ingest.content import Content
 from ml.model.training_settings import Columns, TimeColumn
 from ml.simulate import stand_in_data, table_files
@@ -350,7 +354,9 @@ def test_folder_of_daily_files_is_one_import(lake: Lake, tmp_path: Path) -> None
     report = run(lake, tmp_path, BANK)
     assert (report.files, report.present, report.rows, report.frauds, report.new) == (4, 0, 12, 4, True)
     (manifest,) = lake.imports()
-    assert [source.name for source in manifest.sources] == ["part-0.parquet", "part-1.parquet"] * 2
+    assert [source.name for source in manifest.sources] == [
+        f"{tmp_path.name}/day=2026-03-0{day}/part-{half}.parquet" for day in (1, 2) for half in (0, 1)
+    ]
     assert (manifest.name, manifest.rows, len(manifest.files)) == (report.name, 12, 8)
     stored = pq.read_table(io.BytesIO(s3_objects.read(f"s3://{lake.bucket}/{manifest.sources[2].files[0].key}")))
     assert stored.column_names == ["event_id", "event_time", "card_id", "day", "at", "feat_a", "txn_amount"]
@@ -363,6 +369,41 @@ def test_folder_of_daily_files_is_one_import(lake: Lake, tmp_path: Path) -> None
     again = run(lake, tmp_path, BANK)
     assert (again.new, again.present, again.name, again.rows) == (False, 4, report.name, 12)
     assert len(lake.imports()) == 1
+
+
+def test_names_of_sources_tell_folders_apart(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders with files of one name, given as folders, patterns or files; a repetition imports nothing now."""
+    for day in (1, 2, 3, 4):
+        daily(tmp_path, day, 0)
+    monkeypatch.chdir(tmp_path)
+    names = []
+    file, other = "day=2026-03-03/part-0.parquet", f"{tmp_path}/day=2026-03-04/part-0.parquet"
+    for given in (["day=2026-03-01"], ["day=2026-03-02/*.parquet"], [file], [other]):
+        report = import_data(*given, lake=lake, columns=BANK, start=None, quarantine=False)
+        names += [source.name for item in lake.imports() if item.name == report.name for source in item.sources]
+    assert names == [*(f"day=2026-03-0{day}/part-0.parquet" for day in (1, 2, 3)), "part-0.parquet"]
+    both = [f"{tmp_path}/day=2026-03-0{day}/part-0.parquet" for day in (1, 2)]
+    assert [found.name for found in file_listing.find(both)] == both
+    again = import_data(file, lake=lake, columns=BANK, start=None, quarantine=False)
+    monkeypatch.setattr(data_import, "import_files", lambda *_, **__: again)
+    done = CliRunner().invoke(app, ["data", "import", file])
+    assert "in the lake already, nothing written" in done.output
+    assert "3 in the lake already, 0 imported now" in done.output
+
+
+def test_category_with_too_many_values_is_reported_and_imported(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training would refuse it; it is said at once and in the report, once for all files."""
+    columns = dataclasses.replace(BANK, entity=None, categories=("card_id",))
+    for day in (1, 2):
+        daily(tmp_path, day, 0)
+    assert run(lake, tmp_path, columns, max_values=3).notes == ()
+    report = run(lake, daily(tmp_path / "other", 3, 0, rows=5), columns, max_values=3)
+    (note,) = report.notes
+    assert "column card_id: '0003' is different value 4 of this import, and categories.max_values in" in note
+    assert f"warning: {note}" in capsys.readouterr().err
+    assert report.imported == 5
 
 
 def test_next_day_imports_new_files_only(lake: Lake, tmp_path: Path) -> None:

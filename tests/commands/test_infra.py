@@ -92,6 +92,8 @@ def test_bootstrap_creates_roles_and_lists_settings(checkout: Path) -> None:
         "create and approve pull requests",
     ):
         assert needed in settings
+    last = [line.partition(":")[0] for line in made.settings[-3:]]  # a training needs data
+    assert last == ["Check all of it, also the account", "Import your data", "Then"]
     assert bootstrap.bootstrap(checkout, repository="acme/fraud").identity == "unchanged"
     again = bootstrap.bootstrap(checkout)
     assert (again.identity, again.variables) == ("unchanged", made.variables)
@@ -216,7 +218,7 @@ def test_protect_requires_a_second_person(checkout: Path, hub: LocalGitHub) -> N
         protect=bootstrap.Protection(status_app=4711),
         code_owner="@acme/risk",
     )
-    faults = {line.partition(": ")[0] for line in made.settings[:-2]}
+    faults = {line.partition(": ")[0] for line in made.settings[:-3]}
     assert faults == {"status App", "reviewers of production", "code owners on main"}
     assert "/infra/" in next(line for line in made.settings if line.startswith("code owners on main"))
     assert "/infra/        @acme/risk" in (checkout / ".github/CODEOWNERS").read_text()
