@@ -6,6 +6,7 @@ if it has every version that the lock pins.
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -36,8 +37,16 @@ def link_environment(tools: Path, locks: Path = LOCKS) -> list[Path]:
 
 def is_satisfied(lock: Path) -> bool:
     """Whether every pin of `lock` that applies to this Python is installed here, at that version."""
-    installed = {_canonical(found.name): found.version for found in metadata.distributions()}
-    return all(installed.get(name) == version for name, version in _pins(lock))
+    return all(_installed_version(name) == version for name, version in _pins(lock))
+
+
+@functools.cache
+def _installed_version(name: str) -> str | None:
+    """Cached, because the locks pin the same packages and the metadata of each is parsed on every access."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _pins(lock: Path) -> list[tuple[str, str]]:

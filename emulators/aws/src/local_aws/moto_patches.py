@@ -50,6 +50,11 @@ def install_stacks() -> None:
         _stacks_installed = True
 
 
+def stacks_installed() -> bool:
+    """Whether this process has used CloudFormation; without that there are no stacks."""
+    return _stacks_installed
+
+
 def _run_functions_without_docker() -> None:
     """moto starts a container for functions that a topic, bucket or queue triggers; here they run like any call."""
     from moto.awslambda.models import LambdaFunction

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local_aws import http_server, moto_patches, protocols, quotas
+from local_aws import moto_patches, protocols, quotas
 from local_aws.authorization import deployed_policies
 from local_aws.authorization.principals import Principal, Principals
 from local_aws.authorization.service import Authorization
@@ -144,6 +144,8 @@ class LocalAws:
     def _start(self) -> None:
         from moto.server import DomainDispatcherApplication, create_backend_app
 
+        from local_aws import http_server
+
         server, logs = http_server.listen(self._port), self._settings.logs
         logs.mkdir(parents=True, exist_ok=True)
         moto_patches.install()
@@ -219,6 +221,8 @@ class LocalAws:
 
     def _stacks(self) -> dict[str, Any]:
         """moto's records of the stacks that exist, by id."""
+        if not moto_patches.stacks_installed():  # importing moto's CloudFormation takes a second
+            return {}
         from moto.cloudformation.models import cloudformation_backends
 
         stacks: dict[str, Any] = cloudformation_backends[self.account][self.region].stacks
