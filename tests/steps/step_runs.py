@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ml.model.run_kinds import RunKind
 from ml.model.training_settings import Settings
+from tests.harness import forked_python
 from tests.model.training_samples import SETTINGS, rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,8 +121,13 @@ class Bench:
         return [*options, *arguments]
 
     def run(self, step: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs one step as its own process, in the environment of its kind of job."""
-        variables = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+        """Runs one step as its own process, in the environment of its kind of job.
+
+        The process is a fork unless an `environment` is given, which may have variables that libraries read at import.
+        """
+        variables = {
+            "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "PYTHONHASHSEED": forked_python.HASH_SEED,
+        }  # fmt: skip
         if step == "train":
             variables |= {
                 "SM_CHANNEL_SETTINGS": str(self.processing / "settings"),
@@ -130,8 +136,11 @@ class Bench:
                     self.processing / ("champion" if "--champion-sha256" in arguments else "none")
                 ),
             }
+        module, given = f"ml.steps.{step}", self.arguments(step, arguments)
+        if not environment:
+            return forked_python.run(module, given, environment=variables, cwd=self.root)
         return subprocess.run(
-            [sys.executable, "-m", f"ml.steps.{step}", *self.arguments(step, arguments)],
+            [sys.executable, "-m", module, *given],
             env=variables | environment, cwd=self.root, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
