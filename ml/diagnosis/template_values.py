@@ -13,6 +13,11 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment] # the same methods
+
 from ml.errors import ConfigError
 
 _NO_VALUE = object()
@@ -152,7 +157,7 @@ def read(text: str) -> Mapping[str, Any]:
     return document
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """A loader that turns `!Sub x` into {"Fn::Sub": x}, as CloudFormation does."""
 
 

@@ -7,11 +7,17 @@ Reads templates; judges no reason.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
+
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment] # the same methods
 
 MARK = "# unused in the emulators:"
 
@@ -31,9 +37,10 @@ Reasons = tuple[str, ...]
 """The texts of the comments above one statement, in their order."""
 
 
+@functools.lru_cache(maxsize=64)
 def of_template(text: str) -> Mapping[StatementPlace, Reasons]:
     """The reasons in a template's comments, by statement; statements without such a comment are left out."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=SafeLoader)
     lines = text.splitlines()
     found: dict[StatementPlace, Reasons] = {}
     for place, line in _statements(root):

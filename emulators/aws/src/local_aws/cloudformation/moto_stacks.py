@@ -15,7 +15,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.responses import CloudFormationResponse, StackResourceDTO
 from moto.core.responses import ActionResult
 
-from local_aws.cloudformation import stack_drift
+from local_aws.cloudformation import stack_drift, template_parser
 from local_aws.cloudformation.resource_base import ResourceType
 from local_aws.cloudformation.resource_map import ResourceMap
 from local_aws.cloudformation.resource_types import find_resource_type
@@ -31,6 +31,7 @@ _NO_CHANGES = "The submitted information didn't contain changes. Submit differen
 
 def install() -> None:
     """Replaces moto's stacks with those of this module, for this process."""
+    template_parser.install()
     parsing.clean_json = _clean_json
     parsing.resource_class_from_type = _class_of
     parsing.resource_name_property_from_type = _name_property_of

@@ -12,6 +12,11 @@ from typing import Any, Literal
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment] # the same methods
+
 Level = Literal["read", "write"]
 
 SCOPES = (
@@ -40,7 +45,7 @@ class WorkflowInvalid(ValueError):
     """A workflow that GitHub or the emulator refuses to run; the message says why."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """Booleans and numbers of YAML 1.2's core schema, no dates: `12:30` and `on` are text, `010` is ten."""
 
 
