@@ -39,13 +39,8 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Fitted:
     labels = np.asarray(y, dtype=np.int8)
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
-    numbers = list(training.columns.numbers)
-    # A fixed memory layout: the order of summation decides the last bit of a column's mean.
-    rows = pd.DataFrame(np.ascontiguousarray(X[numbers].to_numpy(dtype=np.float64)), columns=numbers)
-    for name in training.columns.categories:
-        rows[name] = X[name].to_numpy(dtype=object)
     with threadpool_limits(limits=1):
-        return estimators.load(training.estimator).fit(training, rows, labels)
+        return estimators.load(training.estimator).fit(training, X, labels)
 
 
 def export(fitted: Fitted, training: Training, threshold_score: float, history: Line = IDENTITY) -> dict[str, Any]:

@@ -132,10 +132,11 @@ class Resampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Regression:
-    """Logistic regression: the L2 penalty, and the stopping rule of lbfgs.
+    """Logistic regression: the L2 penalty, and when the fit ends.
 
     `l2_penalty` / 2 times the squared norm of the coefficients is added to the *mean* log loss of the resampled rows,
-    so that one value shrinks a fit on a thousand rows as it does one on a hundred thousand.
+    so that one value shrinks a fit on a thousand rows as it does one on a hundred thousand. The fit ends with a step
+    that changes no coefficient by more than `tolerance`.
     """
 
     l2_penalty: float

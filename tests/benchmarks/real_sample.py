@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from ml import config
-from ml.model import estimator, model_fit, out_of_fold, threshold
-from ml.model.estimators import logistic_regression
+from ml.model import document_fields, estimator, model_fit, out_of_fold, threshold
+from ml.model.estimators import scikit_learn_pipeline
 from ml.model.metrics import Estimate, rate
+from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from ml.playground.template_state import FOLDER as SHIPPED
-from tests.model.fitted_pipelines import pipeline_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/settings.md"
@@ -75,12 +75,12 @@ class Sample:
         inputs, labels = list(training.columns.inputs), self.fraud[:cut].astype(np.int8)
         if balanced:
             weight = np.where(labels == 1, (labels == 0).sum() / labels.sum(), 1.0)
-            pipeline = logistic_regression.build(training).fit(
+            pipeline = scikit_learn_pipeline.build(training).fit(
                 self.rows[inputs][:cut], labels, regression__sample_weight=weight
             )
-        else:
-            pipeline = pipeline_of(estimator.fit(training, self.rows[:cut], labels))
-        return np.asarray(pipeline.decision_function(self.rows[inputs]))
+            return np.asarray(pipeline.decision_function(self.rows[inputs]))
+        scorer = _scorer(estimator.export(estimator.fit(training, self.rows[:cut], labels), training, 0.5))
+        return scorer.log_odds(scorer.matrix(self.rows))[:, 0]
 
     def mean_average_precision(self, ranked: list[Scores], counts: NDArray[np.float64] | None = None) -> float:
         """The mean over the cuts; each row counts `counts` times."""
@@ -143,8 +143,12 @@ class Sample:
         rows, labels = self.rows[fitted], self.fraud[fitted].astype(np.int8)
         end = int(len(rows) * training.split.train / (training.split.train + training.split.validation))
         made = model_fit.fit(training, (rows[:end], labels[:end]), (rows[end:], labels[end:]))
-        scores = pipeline_of(made.fitted).predict_proba(self.rows.loc[scored, list(training.columns.inputs)])[:, 1]
-        return np.asarray(scores), made.threshold
+        scorer = _scorer(made.document(training))
+        return scorer.score(scorer.matrix(self.rows.loc[scored])), made.threshold
+
+
+def _scorer(document: dict[str, Any]) -> Scorer:
+    return Scorer.from_json(document_fields.canonical(document))
 
 
 def variants(training: Training) -> Iterator[tuple[str, Training, bool]]:

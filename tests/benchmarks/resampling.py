@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from ml import config
-from ml.model import estimator, threshold
-from ml.model.estimators import logistic_regression
+from ml.model import threshold
+from ml.model.estimators import scikit_learn_pipeline
 from ml.model.training_settings import Training
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 from tests.benchmarks.real_sample import MAX_FALSE_POSITIVE_RATE, PAGE, Sample, replaced
-from tests.model.fitted_pipelines import pipeline_of
 
 SEEDS = (100, 101)
 Labels = NDArray[np.int8]
@@ -47,9 +46,9 @@ class Way:
         resampling = dataclasses.replace(training.resampling, minority_ratio=self.minority_ratio)
         settings = dataclasses.replace(training, resampling=resampling)
         if not self.balanced:
-            return pipeline_of(estimator.fit(settings, rows, labels))
+            return scikit_learn_pipeline.fit(settings, rows, labels).pipeline
         weight = np.where(labels == 1, (labels == 0).sum() / labels.sum(), 1.0)
-        return logistic_regression.build(settings).fit(
+        return scikit_learn_pipeline.build(settings).fit(
             rows[list(training.columns.inputs)], labels, regression__sample_weight=weight
         )
 

@@ -216,7 +216,7 @@ def fitted(amount_bins: int, hour_bins: int, amount_tail: tuple[float, ...] = ()
     from tests.model.fitted_pipelines import pipeline_of
 
     training = conf.Training(
-        estimator="logistic_regression",
+        estimator="scikit_learn_pipeline",
         columns=ulb_columns(("V1", "V2")),
         split=conf.Split(train=0.5, validation=0.2, test=0.3),
         binning=conf.Binning(amount_bins=amount_bins, amount_tail=amount_tail, hour_bins=hour_bins),

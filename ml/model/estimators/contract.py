@@ -58,12 +58,13 @@ class Estimator(Protocol):
     def fit(self, training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> Fitted:
         """Fits a model to labelled rows. Reads nothing else: no file, no clock, no random source without the seed.
 
-        estimator.py calls it, and sees to what every estimator needs: both labels occur, the columns are in order, and
-        linear algebra runs on one thread. The same rows in the same order must give the same bits.
+        estimator.py calls it, and sees to what every estimator needs: both labels occur, and linear algebra runs on one
+        thread. The same rows in the same order must give the same bits, on any number of cores and however the frame
+        holds them.
 
         Args:
-            X: the columns `training.columns.inputs` in this order: numbers as finite float64, categories as text. The
-                index counts from 0.
+            X: the columns `training.columns.inputs`, by name, perhaps among others: finite numbers, and categories as
+                text. It is the caller's, and may be large: it is neither changed nor copied whole.
             y: labels, 0 or 1, one per row of `X`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Every estimator keeps the contract: the one that ships, and naive Bayes, a file of tests/harness/estimators."""
+"""Every estimator keeps the contract: those of the product, and naive Bayes, a file of tests/harness/estimators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from ml.model import document_fields, estimator, features, model_fit, threshold
 from ml.model import estimators as product
 from ml.model.adaptation.adapt import adapt, unadapted
-from ml.model.estimators import logistic_regression
+from ml.model.estimators import logistic_regression, scikit_learn_pipeline
 from ml.model.estimators.contract import Estimator
 from ml.model.explanation import explain
 from ml.model.request_parser import RequestParser
@@ -29,7 +29,11 @@ from tests.harness.estimators import naive_bayes
 from tests.model.training_samples import TRAINING, WITH_CATEGORIES, changed, rows, rows_with_categories
 
 pytestmark = pytest.mark.container
-MODULES: dict[str, Estimator] = {"logistic_regression": logistic_regression, "naive_bayes": naive_bayes}
+MODULES: dict[str, Estimator] = {
+    "logistic_regression": logistic_regression,
+    "naive_bayes": naive_bayes,
+    "scikit_learn_pipeline": scikit_learn_pipeline,
+}
 """The type of the values is a check by mypy: a module is an estimator."""
 NAMES = tuple(sorted(MODULES))
 FORMS: dict[str, Training] = {

@@ -1,4 +1,4 @@
-"""What the logistic regression fits, and that its export equals the pipeline."""
+"""The logistic regression that ships agrees with scikit-learn's on rows that are resampled explicitly."""
 
 from __future__ import annotations
 
@@ -13,42 +13,124 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from ml.model import document_fields, estimator
-from ml.model.estimators.logistic_regression import MeanLossRegression
+from ml.model.estimators import scikit_learn_pipeline
+from ml.model.model_parts import Part
+from ml.model.regression import newton
 from ml.model.scorer import Scorer
 from ml.model.training_settings import Training
 from tests.harness.columns import ulb_columns
-from tests.model.fitted_pipelines import pipeline_of
 from tests.model.training_samples import COUNTRIES, TRAINING, WITH_CATEGORIES, changed, rows, rows_with_categories
 
-FEWER = [
-    TRAINING,
-    changed(binning={"amount_bins": 0}),
-    changed(binning={"hour_bins": 0}),
-    changed(binning={"amount_bins": 0, "hour_bins": 1}),
-    changed(resampling={"minority_ratio": 0.0}),
-    changed(
-        columns=ulb_columns(("V1", "V2"), time=None),
-        binning={"amount_bins": 3, "hour_bins": 0},
-    ),
-]
+TEXT = changed(columns=WITH_CATEGORIES)
+FORMS = {
+    "all": TRAINING,
+    "no amount bins": changed(binning={"amount_bins": 0}),
+    "no bins": changed(binning={"amount_bins": 0, "hour_bins": 1}),
+    "no resampling": changed(resampling={"minority_ratio": 0.0}),
+    "nothing to add": changed(resampling={"minority_ratio": 0.01}),
+    "one to one": changed(resampling={"minority_ratio": 1.0, "neighbours": 3}),
+    "no time, no amount": changed(columns=ulb_columns(("V1", "V2"), time=None, amount=None)),
+    "categories": TEXT,
+    "little penalty": changed(regression={"l2_penalty": 1e-6}),
+}
+TIGHT = {"tolerance": 1e-8}
+
+
+def coefficients(part: Part) -> NDArray[np.float64]:
+    """Every fitted number of a part."""
+    return np.array(
+        [
+            part.intercept,
+            *(term.coefficient for term in part.features),
+            *(weight for table in part.bins for weight in table.coefficients),
+            *(weight for table in part.levels for weight in (*table.coefficients, table.other)),
+        ]
+    )
+
+
+def oracle(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> Part:
+    """scikit-learn's solution, tightly converged by another method, on rows that imbalanced-learn's way resampled."""
+    fitted = scikit_learn_pipeline.fit(training, X, y)
+    pipeline, made, labels = fitted.pipeline, X[list(training.columns.inputs)], y
+    for name, step in pipeline.steps[:-1]:
+        if name == "resample":
+            made, labels = step.fit_resample(made, labels)
+        else:
+            made = step.transform(made)
+    penalty = training.regression.l2_penalty * len(labels)
+    exact = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-12, max_iter=200).fit(made, labels)
+    pipeline["regression"].coef_, pipeline["regression"].intercept_ = exact.coef_, exact.intercept_
+    return fitted.part()
 
 
 @pytest.mark.container
-@pytest.mark.parametrize("training", FEWER, ids=["all", "hours", "amounts", "no bins", "no resampling", "no time"])
-def test_export_scores_match_pipeline(training: Training) -> None:
-    """Scores of the export equal predict_proba to 1e-9, also on rows far outside the training range."""
+@pytest.mark.parametrize("form", FORMS)
+def test_coefficients_are_those_of_explicit_rows(form: str) -> None:
+    """Edges, levels and synthetic rows are as many and equal; means and scales agree to 1e-9, coefficients to 1e-7."""
+    training = changed(FORMS[form], regression=TIGHT)
+    X, y = (rows_with_categories if training.columns.categories else rows)()
+    fitted, expected = estimator.fit(training, X, y), oracle(training, X, y)
+    ours = fitted.part()
+    assert fitted.synthetic_rows == scikit_learn_pipeline.fit(training, X, y).synthetic_rows
+    np.testing.assert_allclose(coefficients(ours), coefficients(expected), rtol=0, atol=1e-7)
+    assert [(table.input, table.kind, table.edges) for table in ours.bins] == [
+        (table.input, table.kind, table.edges) for table in expected.bins
+    ]
+    assert [(table.input, table.levels) for table in ours.levels] == [
+        (table.input, table.levels) for table in expected.levels
+    ]
+    for term, other in zip(ours.features, expected.features, strict=True):
+        assert (term.name, term.transform) == (other.name, other.transform)
+        assert term.mean == pytest.approx(other.mean, abs=1e-9)
+        assert term.scale == pytest.approx(other.scale, rel=1e-9)
+
+
+@pytest.mark.container
+@settings(max_examples=15, deadline=None)
+@given(
+    share=st.sampled_from([0.005, 0.03, 0.3]),
+    resampling=st.fixed_dictionaries(
+        {"minority_ratio": st.sampled_from([0.0, 0.05, 0.5, 1.0]), "neighbours": st.integers(1, 6)}
+    ),
+    penalty=st.sampled_from([1e-5, 1e-3, 0.1]),
+    scale=st.sampled_from([1e-6, 1.0, 1e9]),
+    seed=st.integers(0, 1000),
+)
+def test_coefficients_agree_for_any_settings(
+    share: float, resampling: dict[str, float], penalty: float, *, scale: float, seed: int
+) -> None:
+    """To 1e-6, with few and many frauds, weak and strong penalties, and inputs of any unit."""
+    X, y = rows(2_500, share, seed)
+    X["V2"] = X["V2"] * scale + 3 * scale
+    training = changed(resampling=resampling, regression={"l2_penalty": penalty, **TIGHT})
+    ours, expected = estimator.fit(training, X, y).part(), oracle(training, X, y)
+    np.testing.assert_allclose(coefficients(ours), coefficients(expected), rtol=0, atol=1e-6)
+
+
+def test_constant_and_duplicated_inputs_are_fitted() -> None:
+    """A constant counts 0, and two equal inputs share their weight."""
     X, y = rows()
-    fitted = estimator.fit(training, X, y)
-    scorer = Scorer.from_json(json.dumps(estimator.export(fitted, training, 0.5)))
-    other, _ = rows(seed=1)
-    wild = other * np.random.default_rng(2).choice([1, 30, 1000], size=other.shape)
-    for frame in (X, other, wild):
-        columns = list(training.columns.inputs)
-        expected = pipeline_of(fitted).predict_proba(frame[columns])[:, 1]
-        assert np.abs(scorer.score(frame[columns].to_numpy()) - expected).max() < 1e-9
+    X["V3"] = 7.25
+    X["V2"] = X["V1"]
+    terms = {term.name: term for term in estimator.fit(TRAINING, X, y).part().features}
+    assert terms["V3"].scale == 1.0
+    assert terms["V3"].coefficient == pytest.approx(0.0, abs=1e-12)
+    assert terms["V1"].coefficient == pytest.approx(terms["V2"].coefficient, abs=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_fit_that_begins_with_a_sample_has_the_same_result(monkeypatch: pytest.MonkeyPatch, ratio: float) -> None:
+    """The sample is a shorter way to the same minimum."""
+    X, y = rows(8_000)
+    training = changed(resampling={"minority_ratio": ratio}, regression=TIGHT)
+    whole = estimator.fit(training, X, y).part()
+    monkeypatch.setattr(newton, "_FEW", 1_000)
+    monkeypatch.setattr(newton, "_SAMPLE", 800)
+    np.testing.assert_allclose(coefficients(estimator.fit(training, X, y).part()), coefficients(whole), atol=1e-8)
 
 
 def test_export_edges_and_scales_ignore_synthetic_rows() -> None:
@@ -62,54 +144,6 @@ def test_export_edges_and_scales_ignore_synthetic_rows() -> None:
         assert (a["mean"], a["scale"]) == (b["mean"], b["scale"])
         assert a["coefficient"] != b["coefficient"]
     assert with_smote["parts"][0]["features"][0]["mean"] == pytest.approx(X["V1"].mean(), abs=1e-12)
-
-
-def test_regression_inputs_have_whole_bins_only() -> None:
-    """After resampling every row has one amount bin and one hour bin: ones and zeros only."""
-    X, y = rows()
-    pipeline = pipeline_of(estimator.fit(TRAINING, X, y))
-    made, labels = pipeline["features"].transform(X), y
-    made, labels = pipeline["resample"].fit_resample(made, labels)
-    columns = pipeline["one_hot"].transform(made)
-    bins = columns[:, 4:]
-    assert len(columns) > len(X)
-    assert set(np.unique(bins)) == {0.0, 1.0}
-    assert np.all(bins[:, :5].sum(axis=1) == 1)
-    assert np.all(bins[:, 5:].sum(axis=1) == 1)
-
-
-def test_pipeline_does_not_resample_scored_rows() -> None:
-    """predict_proba returns one probability per row, in order."""
-    X, y = rows()
-    pipeline = pipeline_of(estimator.fit(TRAINING, X, y))
-    part = X.iloc[[5, 3, 900]]
-    assert np.allclose(pipeline.predict_proba(part), pipeline.predict_proba(X)[[5, 3, 900]], rtol=0, atol=1e-12)
-
-
-TEXT = changed(columns=WITH_CATEGORIES)
-
-
-@pytest.mark.container
-@settings(max_examples=12, deadline=None)
-@given(
-    names=st.lists(st.text(max_size=8).map(str.strip), min_size=2, max_size=9, unique=True),
-    min_rows=st.sampled_from([1, 20, 300, 10_000]),
-    seed=st.integers(0, 1000),
-)
-def test_export_with_random_levels_scores_as_the_pipeline(names: list[str], min_rows: int, seed: int) -> None:
-    """Scores agree to 1e-9 for any levels, frequent, rare and unseen, in a batch as in a row."""
-    X, y = rows_with_categories(1500, 0.06, seed)
-    random = np.random.default_rng(seed)
-    shares = random.dirichlet(np.full(len(names), 0.5))
-    X["shop"] = [names[at] for at in random.choice(len(names), len(X), p=shares).tolist()]
-    training = changed(TEXT, categories={"min_rows": min_rows})
-    fitted = estimator.fit(training, X, y)
-    scorer = Scorer.from_json(json.dumps(estimator.export(fitted, training, 0.5)))
-    other = rows_with_categories(500, seed=seed + 1)[0]  # its shops are unseen
-    mixed = pd.concat([X.head(500), other], ignore_index=True)
-    scores = scorer.score(scorer.matrix(mixed))
-    assert np.abs(scores - pipeline_of(fitted).predict_proba(mixed)[:, 1]).max() < 1e-9
-    assert [scorer.score_row(row) for row in scorer.matrix(mixed).tolist()] == scores.tolist()
 
 
 def test_levels_do_not_depend_on_labels() -> None:
@@ -131,21 +165,6 @@ def test_names_of_levels_do_not_matter() -> None:
         scorer = Scorer.from_json(json.dumps(estimator.export(estimator.fit(TEXT, frame, y), TEXT, 0.5)))
         scores.append(scorer.score(scorer.matrix(frame)))
     assert np.abs(scores[0] - scores[1]).max() < 1e-9
-
-
-def test_synthetic_rows_have_the_categories_of_one_fraud() -> None:
-    """Bins and levels of a synthetic row come together from its parent; every row has one level of each category."""
-    X, y = rows_with_categories()
-    pipeline = pipeline_of(estimator.fit(TEXT, X, y))
-    made = pipeline["features"].transform(X)
-    both, _ = pipeline["resample"].fit_resample(made, y)
-    parents = pipeline["resample"].parents_
-    assert len(parents) > 100
-    assert np.array_equal(both[len(X) :, 4:], made[parents][:, 4:])
-    columns = pipeline["one_hot"].transform(both)[:, -8:]
-    assert set(np.unique(columns)) == {0.0, 1.0}
-    assert np.all(columns[:, :5].sum(axis=1) == 1)
-    assert np.all(columns[:, 5:].sum(axis=1) == 1)
 
 
 def test_category_that_frauds_choose_raises_the_score() -> None:
@@ -193,17 +212,3 @@ def test_fit_rejects_regression_that_does_not_converge() -> None:
     training = changed(regression={"max_iterations": 2})
     with pytest.raises(ValueError, match=r"did not converge.*regression\.max_iterations"):
         estimator.fit(training, X, y)
-
-
-@pytest.mark.parametrize("copies", [1, 3])
-def test_penalty_is_relative_to_the_mean_loss(copies: int) -> None:
-    """Every row three times gives the same coefficients; scikit-learn's C for them is 1 / (penalty * rows)."""
-    X, y = rows(600)
-    columns = ["V1", "V2", "V3"]
-    regression = MeanLossRegression(l2_penalty=0.02, max_iter=500, tol=1e-9)
-    regression.fit(np.tile(X[columns].to_numpy(), (copies, 1)), np.tile(y, copies))
-    plain = LogisticRegression(C=1 / (0.02 * 600), max_iter=500, tol=1e-9).fit(X[columns].to_numpy(), y)
-    np.testing.assert_allclose(regression.coef_, plain.coef_, rtol=1e-4)
-    weighted = MeanLossRegression(l2_penalty=0.02, max_iter=500, tol=1e-9)
-    weighted.fit(X[columns].to_numpy(), y, sample_weight=np.full(600, 7.0))
-    np.testing.assert_allclose(weighted.coef_, plain.coef_, rtol=1e-4)

@@ -1,0 +1,126 @@
+"""The columns of a regression as scaled values and codes, and their weighted sums.
+
+A code stands for a one-hot column: `codes[b][i]` is the column of row i in block b. The columns are never built, so a
+block of 1,000 levels costs as much as one of two. Numbers that are sums over rows are taken per slice of the rows and
+added up in the order of the slices; slices are shared among threads. So the same rows give the same bits on any number
+of cores, provided that linear algebra itself runs on one thread (ml.model.estimator).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int32]
+
+SLICE = 16_384
+"""Rows that are processed at once: their values stay in a core's cache between two uses."""
+
+Each = Callable[[Callable[[slice], Any], int], Iterator[Any]]
+"""Calls a function for each slice of a number of rows, on all cores; the results are in order."""
+
+
+@contextmanager
+def in_slices() -> Iterator[Each]:
+    """Threads for `Each`, which end with the block."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+
+        def each(call: Callable[[slice], Any], rows: int) -> Iterator[Any]:
+            return pool.map(call, [slice(start, min(start + SLICE, rows)) for start in range(0, rows, SLICE)])
+
+        yield each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Columns of some rows, in this order: the values, one column of ones, and those of each block of codes.
+
+    `values` has one row per transaction; block b has `sizes[b]` columns.
+    """
+
+    values: Array
+    codes: tuple[Codes, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        values: int = self.values.shape[1]
+        return values + 1 + sum(self.sizes)
+
+    def rows(self, chosen: NDArray[np.intp] | slice) -> Design:
+        """The columns of the chosen rows."""
+        return Design(values=self.values[chosen], codes=tuple(block[chosen] for block in self.codes), sizes=self.sizes)
+
+    def tables(self, weights: Array) -> list[Array]:
+        """The weights of each block of codes."""
+        return np.split(weights[self.values.shape[1] + 1 :], np.cumsum(self.sizes)[:-1]) if self.sizes else []
+
+    def products(self, weights: Array) -> Array:
+        """The weighted sum of each row's columns."""
+        made = self.values @ weights[: self.values.shape[1]]
+        made += weights[self.values.shape[1]]
+        for codes, table in zip(self.codes, self.tables(weights), strict=True):
+            made += table[codes]
+        return made
+
+    def sums(self, of_values: Array, of_codes: Array) -> Array:
+        """The weighted sum of each column, with a row's weight in sums of values, and that in the other sums."""
+        return np.concatenate([of_values @ self.values, [of_codes.sum()], *self._code_sums(of_codes)])
+
+    def moments(self, weights: Array) -> Array:
+        """The weighted sum over rows of the products of each two columns: a symmetric matrix. Weights are 0 or more."""
+        scaled = self.values * np.sqrt(weights)[:, np.newaxis]
+        return self.assembled(scaled.T @ scaled, self.values * weights[:, np.newaxis], weights)
+
+    def assembled(self, corner: Array, of_values: Array, of_codes: Array) -> Array:
+        """The matrix of `moments` from its values' corner.
+
+        Args:
+            corner: the sums of products of two values.
+            of_values: each row's values, as they count in sums of products with the other columns.
+            of_codes: each row's weight in sums of products of these.
+        """
+        made, count = np.empty((self.width, self.width)), self.values.shape[1]
+        made[:count, :count] = corner
+        made[count, :count] = of_values.sum(axis=0)
+        made[count, count:] = np.concatenate([[of_codes.sum()], *self._code_sums(of_codes)])
+        starts = count + 1 + np.cumsum([0, *self.sizes])
+        if self.codes:
+            made[count + 1 :, :count] = self._indicators() @ of_values
+        for first, (codes, size) in enumerate(zip(self.codes, self.sizes, strict=True)):
+            for second in range(first, len(self.codes)):
+                other = self.sizes[second]
+                pairs = by_code(codes * np.int64(other) + self.codes[second], of_codes, size * other)
+                at, across = starts[first], starts[second]
+                made[at : at + size, across : across + other] = pairs.reshape(size, other)
+        upper = np.triu(np.ones_like(made, dtype=np.bool_), 1)
+        upper[:count, :] = False
+        made[:count, count:] = made[count:, :count].T
+        made.T[upper] = made[upper]
+        return made
+
+    def _code_sums(self, weights: Array) -> list[Array]:
+        return [by_code(codes, weights, size) for codes, size in zip(self.codes, self.sizes, strict=True)]
+
+    def _indicators(self) -> sparse.csc_array:
+        """One row per column of the blocks, one column per row of the design: ones where the row has the code."""
+        starts = np.cumsum([0, *self.sizes], dtype=np.int64)[:-1]
+        places = np.column_stack([codes + start for codes, start in zip(self.codes, starts, strict=True)]).ravel()
+        ends = np.arange(0, len(places) + 1, len(self.codes))
+        return sparse.csc_array((np.ones(len(places)), places, ends), shape=(sum(self.sizes), len(self.values)))
+
+
+def by_code(codes: NDArray[np.integer[Any]], weights: Array, size: int) -> Array:
+    """The sum of the weights of each code below `size`."""
+    made: Array = np.bincount(codes, weights, minlength=size).astype(np.float64, copy=False)
+    return made
