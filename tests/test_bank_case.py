@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from ml import config
 from ml.aws import endpoint, s3_objects
 from ml.aws.lake import Lake
 from ml.cli import app
-from ml.commands.data_import import import_data
+from ml.commands.data_import import ImportReport, import_data
 from ml.drift import traffic_aggregation
 from ml.drift.approved_model import Model
 from ml.model import artifact
@@ -43,6 +44,10 @@ from tests.model.training_samples import SETTINGS, changed
 from tests.steps.step_runs import Bench
 from tests.steps.test_served_archive import served
 
+WHOLE = BankCase()
+"""400,000 rows of 200 days, two files a day."""
+SECONDS = 120.0
+"""What their import may take; on two cores it takes about 70."""
 CASE = BankCase(rows=4_000, days=10, fraud_share=0.05)
 MARCH, APRIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 TRAFFIC = BankCase(rows=1_000, days=1, fraud_share=0.05, seed=23, start=MARCH)
@@ -92,6 +97,37 @@ def test_bank_data_is_imported_trained_on_and_served(lake: Lake, tmp_path: Path)
     by_input = {term.input: term for term in found.parts[0].contributions}
     assert by_input["merchant_category"].level == "online"
     assert by_input["merchant_category"].log_odds > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_two_files_a_day_of_a_whole_bank_are_one_import_in_two_minutes(lake: Lake, tmp_path: Path) -> None:
+    """Every row of the 400 files is stored once, below one manifest; a repetition stores nothing."""
+    data = config.parse(bank_case.DATA_YAML, config.DATA, config.DataFile)
+    files = WHOLE.write(tmp_path / "bank")
+    frauds = sum(sum(pq.read_table(path, columns=["is_fraud"])["is_fraud"].to_pylist()) for path in files)
+
+    def run() -> ImportReport:
+        return import_data(
+            str(tmp_path / "bank"), lake=lake, columns=data.to_columns(), start=None, quarantine=False, max_values=1_000
+        )
+
+    begun = time.monotonic()
+    report = run()
+    seconds = time.monotonic() - begun
+    assert (report.files, report.present, report.rows, report.imported) == (400, 0, 400_000, 400_000)
+    assert (report.quarantined, report.frauds, report.new, report.notes) == (0, frauds, True, ())
+    (manifest,) = lake.imports()
+    assert (manifest.name, len(manifest.sources), manifest.rows) == (report.name, 400, 400_000)
+    assert {source.rows for source in manifest.sources} == {1_000}
+    assert len({source.name for source in manifest.sources}) == 400
+    stored = sorted(s3_objects.listed(lake.bucket, ""))
+    assert sum(key.startswith("raw/") and key.endswith("/manifest.json") for key, _ in stored) == 1
+
+    again = run()
+    assert (again.name, again.new, again.files, again.present) == (report.name, False, 400, 400)
+    assert sorted(s3_objects.listed(lake.bucket, "")) == stored
+    assert seconds < SECONDS
 
 
 def test_files_with_spaces_and_umlauts_in_names_are_trained_on_and_scored(lake: Lake, tmp_path: Path) -> None:
