@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 import yaml
 
 from ml import config
+from ml.cli.local import LOCAL
+from ml.playground import daemon
 from ml.playground.developer import isolated_environment
 from ml.playground.emulators import Emulators
 from tests.harness import bank_case
@@ -22,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/adopting.md"
 REPOSITORY = "local-user/card-risk"
 SKIPPED = ("fraudops local", "eval ")
-"""The fixture starts the emulators."""
+"""The fixture starts the emulators; a test of its own runs these commands."""
+PROBES = ('test "$(type -t gh)" = function', "gh api user --jq .login", "python -c 'import tests.harness.bank_case'")
+"""Commands between those that start the emulators and the one that stops them."""
 
 
 @pytest.fixture
@@ -42,10 +49,50 @@ def bank(tmp_path: Path) -> Iterator[Reader]:
         )
 
 
+def block(kind: str) -> str:
+    """The page's only block of this kind."""
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    return str(found)
+
+
 def columns_of_the_page() -> str:
     """The page's data.yaml."""
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
-    return str(block)
+    return block("yaml")
+
+
+def test_every_command_of_the_page_is_run() -> None:
+    """Blocks of commands are in numbered sections, which the long test follows, but for that of the bank's files."""
+    kinds = re.findall(r"^```(\w+)\n", PAGE.read_text("utf-8"), re.M)
+    assert set(kinds) == {"bash", "console", "python", "text", "yaml"}
+    blocks = re.findall(r"^```(?:console|python)\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    numbered = "\n".join(line for section in sections(PAGE).values() for line in section.commands)
+    for line in "".join(blocks).splitlines():
+        assert line in numbered
+
+
+def test_commands_that_start_and_stop_the_emulators_run_in_one_shell(tmp_path: Path) -> None:
+    """Those that the long test skips, and the block that writes the bank's files, as a reader of the page runs them."""
+    (tmp_path / ".venv").symlink_to(sys.prefix, target_is_directory=True)
+    skipped = [line for each in sections(PAGE).values() for line in each.commands if line.startswith(SKIPPED)]
+    assert [line.split()[0] for line in skipped] == ["fraudops", "eval", "fraudops"]
+    script = "\n".join(["set -euo pipefail", block("bash"), *skipped[:-1], *PROBES, skipped[-1]])
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    try:
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env={**kept, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not daemon.status(tmp_path / LOCAL).running
+    finally:
+        daemon.down(tmp_path / LOCAL)
+    assert "local-user" in done.stdout.splitlines()
+    assert len(list((tmp_path / "build/bank").rglob("*.parquet"))) == 120
+    assert (tmp_path / "build/bank/data.yaml").read_text() == bank_case.DATA_YAML
 
 
 def test_the_page_maps_the_columns_of_the_banks_files() -> None:
