@@ -1,5 +1,6 @@
 """A repository with another owner, name, region, stack, endpoint, gate and columns, and two approvals in its state.
 
+Its data have a text column and times since 1970, and its label files have columns of their own.
 Its workflow files run by act on both emulators, and the product's tests run in its tree.
 """
 
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 from ml import config
 from ml.aws import platform_stack
 from ml.aws.cloudformation import workflow_roles
+from ml.aws.labels import store
 from ml.aws.s3_objects import keys
 from ml.aws.session import client
 from tests.harness.git import adopter, checkout
@@ -31,7 +34,7 @@ from tests.harness.workflows.served_models import approve, at, latest, send
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 CHECKED = {"Detect changes", "Validate model-config", "Plan", "Required checks"}
 TRAIN, DEPLOY, CHECK = "Train, evaluate, propose", "Deploy", "Check traffic and labels for drift"
-INPUTS = set(adopter.COLUMNS.values()) - {adopter.COLUMNS["Class"]}
+INPUTS = {*adopter.COLUMNS.values(), adopter.CATEGORY} - {adopter.COLUMNS["Class"]}
 OF_THE_STATE = (
     "tests/test_config.py",
     "tests/test_cost.py",
@@ -49,9 +52,10 @@ OF_THE_STATE = (
 
 
 def put_labels(bucket: str, rows: list[dict[str, Any]]) -> None:
-    """Puts a file with analysts' findings, all of them legitimate, into the lake's inbox."""
-    lines = [f"{row['event_id']},0,2026-03-20T06:00:00Z,analyst\n" for row in rows]
-    body = "event_id,label,known_at,channel\n" + "".join(lines)
+    """Puts a file with analysts' findings, all legitimate, into the lake's inbox, with the adopter's columns."""
+    known = int(datetime(2026, 3, 20, 6, tzinfo=UTC).timestamp())
+    lines = [f"{known};{row['event_id']};Fachabteilung;0\n" for row in rows]
+    body = "gemeldet am;Buchung;Quelle;Betrug?\n" + "".join(lines)
     client("s3").put_object(Bucket=bucket, Key="labels-inbox/findings.csv", Body=body.encode())
 
 
@@ -90,7 +94,7 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
     ) as env:
         at(monkeypatch, "2026-02-10T12:00:00Z")
         environment.equip(env)
-        environment.fill(env, adopter.COLUMNS)
+        environment.fill(env, adopter.transactions)
         approve(env, -1.0, -1.5)  # weak models, so that a trained one is not worse
         env.dispatch("deploy.yml", reason="first deployment")
         assert passed(env.fired()["deploy.yml"]) == {DEPLOY}
@@ -134,6 +138,8 @@ def test_adopters_repository_runs_every_workflow(tmp_path: Path, monkeypatch: py
         assert "### Drift: " in run.summary
         (inbox,) = keys(bucket, "labels-inbox/")
         assert re.fullmatch(r"labels-inbox/imported/[^/]+/findings\.csv", inbox)
+        ((rows, frauds),) = {(each.rows, each.frauds) for each in store.deliveries(bucket)}
+        assert (rows, frauds) == (20, 0)
         key = f"monitoring/{adopter.ENDPOINT}/checks/20260301T000000Z_20260401T000000Z.json"
         verdict = json.loads(client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())["verdict"]
         assert {"data", "prediction"} <= set(verdict["evaluated"])

@@ -5,12 +5,17 @@ Every value differs from the shipped one where a test could depend on it. `fraud
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ml import config
 from ml.gitops import code_owners
+from ml.ingest.event_times import DEFAULT_START
 from ml.playground import template_state
 from tests.harness.git import checkout
 from tests.harness.git.repositories import record
@@ -19,11 +24,19 @@ OWNER, REPOSITORY = "bank", "bank/card-risk"
 REGION, STACK, ENDPOINT = "eu-central-1", "card-risk", "card-risk-live"
 COLUMNS = {
     "Class": "is_fraud",
-    "Time": "seconds",
+    "Time": "epoch_seconds",
     "Amount": "txn_amount",
     **{f"V{number}": f"feat_{number:02d}" for number in range(1, 29)},
 }
 """The adopter's names of the stand-in's columns."""
+CATEGORY, VALUES = "merchant_category", ("grocery", "travel", "fuel", "online", "cash")
+LABELS = """labels:
+  event_id: Buchung
+  label: Betrug?
+  known_at: {column: gemeldet am, unit: epoch_seconds, zone: UTC}
+  channel: {column: Quelle, values: {Fachabteilung: analyst, Bank: chargeback}, default: chargeback}
+"""
+"""The end of data.yaml: the columns of label files."""
 SETTINGS: dict[Path, dict[str, Any]] = {
     config.GATE: {"min_recall": 0.55, "max_false_positive_rate": 0.02, "decides": "point", "min_positives": 12},
     config.MODEL: {
@@ -33,9 +46,10 @@ SETTINGS: dict[Path, dict[str, Any]] = {
     },
     config.DATA: {
         "label": COLUMNS["Class"],
-        "time.column": COLUMNS["Time"],
+        "time": {"column": COLUMNS["Time"], "unit": "epoch_seconds", "zone": "UTC"},
         "amount": COLUMNS["Amount"],
         "features": [COLUMNS[f"V{number}"] for number in range(1, 29)],
+        "categories": [CATEGORY],
     },
     config.SERVING: {"endpoint": ENDPOINT, "capture.sampling_percentage": 100},
     config.DRIFT: {"min_rows": 500, "max_requests_per_month": 3, "cooldown_days.concept": 7},
@@ -49,8 +63,20 @@ def set_settings(root: Path) -> None:
     """Writes the adopter's settings and code owners over the shipped state of the checkout at `root`."""
     for path, values in SETTINGS.items():
         checkout.set_values(root, path, values)
+    with (root / config.DATA).open("a", encoding="utf-8") as file:
+        file.write(LABELS)
     (root / code_owners.FILE).parent.mkdir(parents=True, exist_ok=True)
     (root / code_owners.FILE).write_text(code_owners.text(f"@{OWNER}/model-risk"), encoding="utf-8")
+
+
+def transactions(table: pa.Table) -> pa.Table:
+    """The stand-in's rows as the adopter has them: other names, times since 1970, and a text column."""
+    table = table.rename_columns([COLUMNS.get(name, name) for name in table.column_names])
+    start = datetime.combine(DEFAULT_START, time(), UTC).timestamp()
+    clock = table.column_names.index(COLUMNS["Time"])
+    table = table.set_column(clock, COLUMNS["Time"], pc.add(table.column(clock), start))
+    chosen = np.random.default_rng(1).choice(VALUES, table.num_rows)
+    return table.append_column(CATEGORY, pa.array(chosen.tolist()))
 
 
 def write(root: Path) -> None:

@@ -22,7 +22,7 @@ from ml.aws.session import client
 from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
-from ml.model import artifact, document_fields
+from ml.model import artifact, document_fields, time_units
 from ml.release.result import DeploymentResult
 from tests.harness.aws import moto_server
 from tests.harness.git import checkout, settings
@@ -40,17 +40,19 @@ def archive(
     *,
     broken_code: bool = False,
     inputs: tuple[str, str, str] = ("Time", "V1", "Amount"),
+    time_unit: str | None = time_units.SECONDS_SINCE_START,
 ) -> bytes:
     """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded.
 
     Args:
         inputs: the names of time, one feature and amount.
+        time_unit: the unit of the time.
     """
     time, feature, amount = inputs
     model = {
         "schema": 3,
         "inputs": list(inputs),
-        "time": {"column": time, "unit": "seconds_since_start", "zone": "UTC"},
+        "time": {"column": time, "unit": time_unit, "zone": "UTC"},
         "amount": amount,
         "parts": [
             {
@@ -140,7 +142,7 @@ class ServedPlatform:
         assert columns.clock is not None
         assert columns.amount is not None
         inputs = (columns.clock, columns.features[0], columns.amount)
-        data = archive(intercept, provenance, broken_code=broken_code, inputs=inputs)
+        data = archive(intercept, provenance, broken_code=broken_code, inputs=inputs, time_unit=columns.time_unit)
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from github.PullRequest import PullRequest
 from local_aws.server import REGION
 from local_github.actions.run_records import Run
@@ -169,9 +170,9 @@ def equip(env: WorkflowEnvironment, *settings_given: str) -> None:
     bootstrap(env.bot.root, repository=env.bot.hub.name, configure=True, settings_given=settings_given)
 
 
-def fill(env: WorkflowEnvironment, names: Mapping[str, str] | None = None) -> None:
-    """Imports transactions into the lake; `names` has other names of stand-in columns by their own names."""
+def fill(env: WorkflowEnvironment, change: Callable[[pa.Table], pa.Table] = lambda table: table) -> None:
+    """Imports transactions into the lake: those of the stand-in, as `change` makes them."""
     file, table = env.bot.folder / "transactions.parquet", stand_in_data.draw(ROWS, frauds=FRAUDS, seed=SEED)
-    files.write(file, table.rename_columns([(names or {}).get(name, name) for name in table.column_names]))
+    files.write(file, change(table))
     columns = config.load_settings(env.bot.root).training.columns
     import_data(str(file), lake=Lake(platform_stack.read().bucket), columns=columns, start=None, quarantine=False)
