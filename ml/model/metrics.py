@@ -207,13 +207,14 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> list[tuple[f
     The points are scikit-learn's at the frauds' scores; between two of them precision only falls. At most 200 points,
     evenly thinned, with the first and the last.
     """
-    from sklearn import metrics as sklearn_metrics  # as above
-
-    truth = np.asarray(labels) == 1
+    truth, values = np.asarray(labels) == 1, np.asarray(scores, dtype=np.float64)
     if not truth.any():
         return []
-    precision, recall, thresholds = sklearn_metrics.precision_recall_curve(truth, np.asarray(scores, dtype=np.float64))
-    at_fraud = np.flatnonzero(np.diff(recall))[::-1]  # recall changes only at a fraud's score
+    order = np.argsort(-values, kind="stable")
+    last = np.flatnonzero(np.diff(values[order], append=-np.inf))  # of each run of equal scores
+    found, thresholds = np.cumsum(truth[order])[last], values[order][last]
+    at_fraud = np.flatnonzero(np.diff(found, prepend=0))
+    recall, precision = found / found[-1], found / (last + 1)
     points = np.unique(np.linspace(0, len(at_fraud) - 1, min(len(at_fraud), CURVE_POINTS)).round().astype(int))
     kept = at_fraud[points]
     return list(zip(recall[kept].tolist(), precision[kept].tolist(), thresholds[kept].tolist(), strict=True))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ml.model import metrics
@@ -141,6 +142,19 @@ def test_one_class_has_no_ranking_figures() -> None:
     assert figures["precision"].reason == "no alerts among the rows"
     assert metrics.measure(np.ones(2), np.ones(2), np.ones(2), alert_budget=0.1, seed=0)["roc_auc"].value is None
     assert metrics.precision_recall_curve(np.zeros(5), np.linspace(0, 1, 5)) == []
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9])), min_size=1, max_size=60))
+def test_precision_recall_curve_is_that_of_scikit_learn(rows: list[tuple[bool, float]]) -> None:
+    """At the scores of frauds, also where scores are tied."""
+    labels, scores = (np.array(column) for column in zip(*rows, strict=True))
+    found = metrics.precision_recall_curve(labels.astype(int), scores)
+    assume(labels.any())
+    precision, recall, thresholds = sklearn_metrics.precision_recall_curve(labels, scores)
+    expected = list(zip(recall, precision, thresholds, strict=False))
+    at_frauds = [point for point in expected if labels[scores == point[2]].any()]
+    np.testing.assert_allclose(found, at_frauds[::-1])
 
 
 def test_precision_recall_curve_points_match_their_thresholds() -> None:

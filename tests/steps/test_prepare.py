@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ml.model.training_settings import Split
 from ml.steps import prepare
 from ml.steps.job_runner import StepFailed
+from tests.harness.columns import ulb_columns
 from tests.model.training_samples import SETTINGS, rows
 from tests.steps.step_runs import START, TIMES, Bench, transactions
 
@@ -319,6 +320,26 @@ def test_duplicates_across_parts_are_counted(bench: Bench) -> None:
     assert run(bench) == 0
     counts = summary(bench)["rows"]
     assert (counts["duplicates"], counts["duplicates_across_parts"]) == (3, 2)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e300]), st.sampled_from(["", "a", "b"]), st.integers(0, 1)),
+        min_size=2,
+        max_size=80,
+    ),
+    st.integers(1, 79),
+)
+def test_duplicates_are_those_of_pandas(rows: list[tuple[float, str, int]], cut: int) -> None:
+    """Whatever the values are: 0 and -0 are equal, and text counts."""
+    columns = ulb_columns(("V1",), time=None, amount=None, categories=("shop",))
+    table = pa.table(dict(zip(("V1", "shop", "label"), map(list, zip(*rows, strict=True)), strict=True)))
+    cut = min(cut, len(rows) - 1)
+    found = prepare.duplicates({"train": table[:cut], "test": table[cut:]}, columns)
+    frame = table.to_pandas()
+    assert found["duplicates"] == frame.duplicated().sum()
+    seen = {tuple(row) for row in frame[:cut].to_numpy()}
+    assert found["duplicates_across_parts"] == sum(tuple(row) in seen for row in frame[cut:].to_numpy())
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
