@@ -100,17 +100,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def parsed_once() -> Iterator[None]:
     """botocore's JSON files are parsed once per process instead of once per session.
 
-    Each session gets a copy, because a client of S3 changes the paths in its model.
+    Each session gets a copy of the models of S3, because a client changes the paths in them.
     """
     if importlib.util.find_spec("botocore") is None:  # SageMaker's container, whose versions `make container` tests
         yield
         return
     from botocore.loaders import JSONFileLoader
 
-    load = JSONFileLoader().load_file
-    pickled = functools.cache(lambda path: pickle.dumps(load(path)))
+    shared = functools.cache(JSONFileLoader().load_file)
+    pickled = functools.cache(lambda path: pickle.dumps(shared(path)))
+
+    def load(_: JSONFileLoader, path: str) -> Any:
+        return pickle.loads(pickled(path)) if f"{os.sep}s3" in path else shared(path)  # noqa: S301 - its own
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _, path: pickle.loads(pickled(path)))  # noqa: S301 - its own
+        patch.setattr(JSONFileLoader, "load_file", load)
         yield
 
 

@@ -12,6 +12,7 @@ and the definition itself are the SDK's.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,14 @@ _LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 
 
+@functools.lru_cache(maxsize=8)
+def _session(region: str, bucket: str) -> PipelineSession:
+    """The SDK's session, which creates six clients. Needs no credentials: it records requests and sends none."""
+    return PipelineSession(
+        boto_session=boto3.Session(region_name=region), default_bucket=bucket, sagemaker_config=_NO_TELEMETRY
+    )
+
+
 class Workflow:
     """Prepare → Train → Evaluate → Gate → Register or GateFailed, for one platform and one model file.
 
@@ -60,12 +69,7 @@ class Workflow:
         self._platform, self._compute = platform, training.compute
         self._key = {"KmsKeyId": platform.key_arn} if platform.key_arn else {}
         self._image = image_uri(platform.region)
-        # Credentials are not needed: a PipelineSession records requests and sends none.
-        self._session = PipelineSession(
-            boto_session=boto3.Session(region_name=platform.region),
-            default_bucket=platform.bucket,
-            sagemaker_config=_NO_TELEMETRY,
-        )
+        self._session = _session(platform.region, platform.bucket)
         self._parameters: dict[str, ParameterString] = {}
         for parameter in ("DataManifestUri", "SettingsUri", "CodeUri", "Commit", "ConfigSha256", "DataSha256"):
             self._parameters[parameter] = ParameterString(parameter)

@@ -85,6 +85,7 @@ class LocalAws:
         self._principals = Principals(account=self.account, caller_arn=caller_arn, access_key=ACCESS_KEY)
         self.federation = WebIdentityFederation(account=self.account, region=region, principals=self._principals)
         self._server: Any = None
+        self._session: Any = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
 
@@ -124,9 +125,15 @@ class LocalAws:
                 import boto3.session
                 from botocore.config import Config
 
-                session = boto3.session.Session(access_key, SECRET_KEY, region_name=self.region)
-                config = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 3})
-                self._clients[service, access_key] = session.client(service, endpoint_url=self.url, config=config)
+                if self._session is None:  # one for all clients: each session parses botocore's data again
+                    self._session = boto3.session.Session(region_name=self.region)
+                self._clients[service, access_key] = self._session.client(
+                    service,
+                    endpoint_url=self.url,
+                    aws_access_key_id=access_key,
+                    aws_secret_access_key=SECRET_KEY,
+                    config=Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 3}),
+                )
             return self._clients[service, access_key]
 
     def start(self) -> None:
