@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from local_aws import moto_patches
-from moto.server import ThreadedMotoServer
+from local_aws import http_server, moto_patches
+from moto.server import DomainDispatcherApplication, create_backend_app
 
 
 @contextmanager
 def served() -> Iterator[str]:
     """The server's URL on a free port, for the length of the block."""
     moto_patches.cache_module_list()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    server = http_server.listen(0)
+    http_server.serve(server, DomainDispatcherApplication(create_backend_app))
     try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.stop()
+        server.shutdown()
+        server.server_close()
 
 
 def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

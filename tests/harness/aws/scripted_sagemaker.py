@@ -6,16 +6,14 @@ The AWS emulator runs executions; here a test scripts their states and errors.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from local_aws import moto_patches
+from local_aws import http_server, moto_patches
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ml.aws import executions
 
@@ -39,11 +37,6 @@ class Scripted:
     def now(self) -> tuple[str, list[dict[str, Any]]]:
         """The answer of the current call."""
         return self.states[min(max(self.looks - 1, 0), len(self.states) - 1)]
-
-
-class _Silent(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
-        return
 
 
 class ScriptedCloud:
@@ -71,11 +64,10 @@ class ScriptedCloud:
         }
         moto_patches.cache_module_list()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Silent)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._server = http_server.listen(0)
 
     def __enter__(self) -> ScriptedCloud:
-        self._thread.start()
+        http_server.serve(self._server, self._serve)
         self._hurry.setattr(executions, "FIRST_POLL_SECONDS", 0.01)
         self._hurry.setattr(executions, "FIRST_RETRY_SECONDS", 0.01)
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()  # noqa: S310 - loopback
@@ -84,7 +76,6 @@ class ScriptedCloud:
     def __exit__(self, *_: object) -> None:
         self._hurry.undo()
         self._server.shutdown()
-        self._thread.join()
         self._server.server_close()
 
     @property
