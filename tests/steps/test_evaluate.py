@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
 
-from ml.gitops import metric_tables
 from ml.model import artifact
 from ml.model.metrics import Confusion
 from ml.model.training_settings import OutOfFold
@@ -202,7 +201,6 @@ def test_champion_with_missing_inputs_is_not_compared(finished: Bench, bench: Be
     champion = bench.evaluation()["champion"]
     assert champion["status"] == "not possible"
     assert "these transactions lack its inputs V2" in champion["reason"]
-    assert metric_tables.cannot_tell(bench.evaluation())
 
 
 def test_data_without_time_or_amount_goes_through_all_steps(tmp_path: Path) -> None:
