@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -39,15 +39,16 @@ def window_name(start: datetime, end: datetime) -> str:
 
 def fingerprint(bucket: str, *prefixes: str) -> Fingerprint:
     """The fingerprint of the objects below `prefixes`. Raises CloudError if S3 refuses or cannot be reached."""
+    return fingerprint_of(item for prefix in prefixes for item in objects.listed(bucket, prefix))
+
+
+def fingerprint_of(entries: Iterable[objects.Entry]) -> Fingerprint:
+    """The fingerprint of listed objects."""
     count = size = 0
     digest = hashlib.sha256()
-    pages = client("s3").get_paginator("list_objects_v2")
-    for prefix in prefixes:
-        with explained(f"listing s3://{bucket}/{prefix}"):
-            for page in pages.paginate(Bucket=bucket, Prefix=prefix):
-                for item in page.get("Contents", []):
-                    count, size = count + 1, size + item["Size"]
-                    digest.update(json.dumps([item["Key"], item["Size"], item["ETag"]]).encode())
+    for item in entries:
+        count, size = count + 1, size + item.bytes
+        digest.update(json.dumps([item.key, item.bytes, item.etag]).encode())
     return Fingerprint(objects=count, bytes=size, sha256=digest.hexdigest())
 
 

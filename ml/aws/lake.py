@@ -186,7 +186,9 @@ class Lake:
 
     def imports(self) -> list[ImportManifest]:
         """Every complete import, oldest first event first. Raises CloudError, or DataError on a damaged manifest."""
-        listed = [(key, etag) for key, etag in s3_objects.listed(self.bucket, "raw/") if key.endswith("/manifest.json")]
+        listed = [
+            (key, etag) for key, etag, _ in s3_objects.listed(self.bucket, "raw/") if key.endswith("/manifest.json")
+        ]
         found = [_manifest(self.bucket, key, etag) for key, etag in listed]
         return sorted((item for item in found if item), key=lambda item: (item.start, item.name))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
@@ -58,16 +59,24 @@ def write(uri: str, data: bytes, content_type: str) -> None:
         client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
 
+class Entry(NamedTuple):
+    """An object as a listing has it: its key, its ETag and its size in bytes."""
+
+    key: str
+    etag: str
+    bytes: int
+
+
 def keys(bucket: str, prefix: str) -> Iterator[str]:
     """The keys below `prefix`, in order. Raises CloudError if S3 refuses."""
-    yield from (key for key, _ in listed(bucket, prefix))
+    yield from (item.key for item in listed(bucket, prefix))
 
 
-def listed(bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
-    """The key and the ETag of each object below `prefix`, in the order of keys. Raises CloudError if S3 refuses."""
+def listed(bucket: str, prefix: str) -> Iterator[Entry]:
+    """The objects below `prefix`, in the order of keys. Raises CloudError if S3 refuses."""
     with explained(f"listing {SCHEME}{bucket}/{prefix}"):
         for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from ((item["Key"], item["ETag"]) for item in page.get("Contents", []))
+            yield from (Entry(item["Key"], item["ETag"], item["Size"]) for item in page.get("Contents", []))
 
 
 def move(bucket: str, key: str, target: str, *, etag: str) -> bool:

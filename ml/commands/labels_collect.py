@@ -55,7 +55,7 @@ def collect(root: Path) -> Collected:
     inbox = f"{s3_objects.SCHEME}{bucket}/{INBOX}"
     etags = {
         f"{s3_objects.SCHEME}{bucket}/{key}": etag
-        for key, etag in s3_objects.listed(bucket, INBOX)
+        for key, etag, _ in s3_objects.listed(bucket, INBOX)
         if "/" not in key.removeprefix(INBOX) and key != INBOX
     }
     files = [uri for uri in etags if not uri.endswith(QUARANTINE)]

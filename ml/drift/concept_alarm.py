@@ -141,7 +141,14 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
     if not recount:
         return known, uri
     start = datetime.combine(recount[0], time(), UTC)
-    found = scored_row_labels.read(monitor.bucket, index.listed(recount), start=start, as_of=now, cache=monitor.cache)
+    found = scored_row_labels.read(
+        monitor.bucket,
+        index.listed(recount),
+        start=start,
+        as_of=now,
+        cache=monitor.cache,
+        stored=monitor.label_objects,
+    )
     fraud = found["label"].to_numpy() == 1
     frauds_by_day = _by_stratum(found.filter(pa.array(fraud)), model)
     legitimate_by_day = _new_alerts(found.filter(pa.array(~fraud)), model)
@@ -169,7 +176,9 @@ def _count(monitor: Monitor, model: Model, first: date, end: date, now: datetime
 def _become_known(monitor: Monitor, stored: Mapping[str, Any], now: datetime) -> bool:
     """Whether a delivery may have labels whose time has come since the stored counts."""
     counted = datetime.fromisoformat(stored["evaluated"])
-    return now > counted and any(each.first <= now and each.last > counted for each in deliveries(monitor.bucket))
+    return now > counted and any(
+        each.first <= now and each.last > counted for each in deliveries(monitor.bucket, monitor.label_objects)
+    )
 
 
 def _new_alerts(rows: pa.Table, model: Model) -> dict[date, int]:

@@ -17,7 +17,9 @@ from typing import Any
 
 from ml import clock, config
 from ml.aws.capture import object_listing
-from ml.aws.drift_check_store import SCHEMA, Checks, fingerprint
+from ml.aws.drift_check_store import SCHEMA, Checks, fingerprint_of
+from ml.aws.labels import store
+from ml.aws.s3_objects import Entry
 from ml.console import note, stage
 from ml.drift import traffic_aggregation
 from ml.drift.approved_model import Model
@@ -130,7 +132,12 @@ class Monitor:
     @cached_property
     def labels_sha256(self) -> str:
         """The fingerprint of all label files."""
-        return fingerprint(self.bucket, "labels/").sha256
+        return fingerprint_of(self.label_objects).sha256
+
+    @cached_property
+    def label_objects(self) -> list[Entry]:
+        """The objects below labels/, which a lake with daily deliveries has by the hundred: listed once."""
+        return store.listed(self.bucket)
 
     def _evaluate(self, window: Window, model: Model) -> dict[str, Any]:
         now, (start, end) = clock.now(), window

@@ -136,6 +136,7 @@ class DailyLook:
             start=window[0],
             as_of=now,
             cache=self._cache,
+            stored=monitor.label_objects,
         )
         mature = {
             day: rows

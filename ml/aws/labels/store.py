@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from ml.aws import s3_objects
 from ml.aws.import_manifest import StoredFile, stamp
+from ml.aws.s3_objects import Entry
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
@@ -139,7 +140,7 @@ def deliver(bucket: str, table: pa.Table) -> Delivered:
     return Delivered(uri=uri, name=name, rows=delivery.rows, frauds=delivery.frauds, new=any(new))
 
 
-def deliveries(bucket: str, objects: Iterable[tuple[str, str]] | None = None) -> list[Delivery]:
+def deliveries(bucket: str, objects: Iterable[Entry] | None = None) -> list[Delivery]:
     """Every complete delivery, by name.
 
     Args:
@@ -151,13 +152,15 @@ def deliveries(bucket: str, objects: Iterable[tuple[str, str]] | None = None) ->
     """
     start = f"{PREFIX}/{LATE}"
     found = sorted(
-        s3_objects.listed(bucket, start) if objects is None else (item for item in objects if item[0].startswith(start))
+        s3_objects.listed(bucket, start)
+        if objects is None
+        else (item for item in objects if item.key.startswith(start))
     )
-    return [_delivery(bucket, key, etag) for key, etag in found if key.endswith("/manifest.json")]
+    return [_delivery(bucket, key, etag) for key, etag, _ in found if key.endswith("/manifest.json")]
 
 
-def listed(bucket: str) -> list[tuple[str, str]]:
-    """The key and the ETag of each object below labels/. Raises CloudError if S3 refuses or cannot be reached."""
+def listed(bucket: str) -> list[Entry]:
+    """Every object below labels/. Raises CloudError if S3 refuses or cannot be reached."""
     return list(s3_objects.listed(bucket, f"{PREFIX}/"))
 
 
