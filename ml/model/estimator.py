@@ -39,8 +39,9 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Fitted:
     labels = np.asarray(y, dtype=np.int8)
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
+    chosen = estimators.load(training.estimator)  # first: the limit holds for libraries that are loaded by then
     with threadpool_limits(limits=1):
-        return estimators.load(training.estimator).fit(training, X, labels)
+        return chosen.fit(training, X, labels)
 
 
 def export(fitted: Fitted, training: Training, threshold_score: float, history: Line = IDENTITY) -> dict[str, Any]:

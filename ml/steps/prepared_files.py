@@ -26,8 +26,9 @@ def write(folder: Path, tables: dict[str, pa.Table], summary: dict[str, Any]) ->
     """Writes each part as `folder`/PART.parquet, and the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, table in tables.items():
-        # Transactions hardly repeat a value: dictionaries would take most of the time and save nothing.
-        pq.write_table(table, folder / f"{part}.parquet", use_dictionary=False)
+        # Numbers and ids hardly repeat: dictionaries of them would take most of the time and save nothing.
+        texts = [field.name for field in table.schema if pa.types.is_string(field.type) and field.name != ID]
+        pq.write_table(table, folder / f"{part}.parquet", use_dictionary=texts or False)
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.model import fit_messages
 from ml.model.model_parts import Part
 from ml.model.regression import newton, synthetic_frauds
 from ml.model.regression.columns import RegressionColumns
@@ -40,10 +41,7 @@ def fit(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> FittedRegre
             max_steps=settings.max_iterations,
         )
     except newton.NotConverged as error:
-        raise ValueError(
-            f"the regression did not converge to {settings.tolerance:g} within {settings.max_iterations} iterations: "
-            f"raise regression.max_iterations or loosen regression.tolerance"
-        ) from error
+        raise ValueError(fit_messages.not_converged(settings, error)) from error
     added = 0 if rows.synthetic is None else len(rows.synthetic)
     return FittedRegression(training=training, columns=columns, weights=weights, synthetic_rows=added)
 
@@ -72,10 +70,7 @@ class FittedRegression:
     @property
     def notes(self) -> tuple[str, ...]:
         """Says so where SMOTE is set and added nothing."""
-        ratio = self.training.resampling.minority_ratio
-        if ratio <= 0 or self.synthetic_rows:
-            return ()
-        return (f"SMOTE added no rows: frauds already are {ratio:g} or more of the legitimate training rows.",)
+        return fit_messages.resampling_notes(self.training.resampling, self.synthetic_rows)
 
     def part(self) -> Part:
         """Scaled terms of the features and the log-amount, and the one-hot blocks as tables."""

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from ml.model import feature_transformers, model_parts
+from ml.model import feature_transformers, fit_messages, model_parts
 from ml.model.model_parts import Bins, Feature, LevelTable, Part
 from ml.model.smote import OneParentSMOTE
 from ml.model.training_settings import Training
@@ -93,11 +93,8 @@ def fit(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> FittedPipel
         try:
             pipeline.fit(rows, y)
         except ConvergenceWarning as warning:
-            raise ValueError(
-                f"the regression did not converge to {training.regression.tolerance:g} within "
-                f"{training.regression.max_iterations} iterations: raise regression.max_iterations or loosen "
-                f"regression.tolerance ({str(warning).splitlines()[0]})"
-            ) from warning
+            reason = str(warning).splitlines()[0]
+            raise ValueError(fit_messages.not_converged(training.regression, reason)) from warning
     return FittedPipeline(training=training, pipeline=pipeline)
 
 
@@ -116,10 +113,7 @@ class FittedPipeline:
     @property
     def notes(self) -> tuple[str, ...]:
         """Says so where SMOTE is set and added nothing."""
-        ratio = self.training.resampling.minority_ratio
-        if ratio <= 0 or self.synthetic_rows:
-            return ()
-        return (f"SMOTE added no rows: frauds already are {ratio:g} or more of the legitimate training rows.",)
+        return fit_messages.resampling_notes(self.training.resampling, self.synthetic_rows)
 
     def part(self) -> Part:
         """Scaled terms of the features and the log-amount, and the one-hot blocks as tables."""

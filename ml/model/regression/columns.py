@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml.model import binning, features, model_parts, time_units
 from ml.model.model_parts import Bins, Feature, LevelTable, Part
-from ml.model.regression.design import Array, Codes, Design, in_slices
+from ml.model.regression.design import SLICE, Array, Codes, Design, in_slices
 from ml.model.training_settings import Binning, Columns, Training
 
 
@@ -101,7 +101,7 @@ class RegressionColumns:
                 codes[chosen] = table.codes(raw[table.name][chosen])
 
         with in_slices() as each:
-            for _ in each(fill, len(X)):
+            for _ in each(fill, len(X), SLICE):
                 pass
         levels = (level_codes(X[name], known) for name, known in self.levels)
         return Design(values=values, codes=(*bins, *levels), sizes=self.sizes)

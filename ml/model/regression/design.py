@@ -1,18 +1,20 @@
 """The columns of a regression as scaled values and codes, and their weighted sums.
 
-A code stands for a one-hot column: `codes[b][i]` is the column of row i in block b. The columns are never built, so a
-block of 1,000 levels costs as much as one of two. Numbers that are sums over rows are taken per slice of the rows and
-added up in the order of the slices; slices are shared among threads. So the same rows give the same bits on any number
-of cores, provided that linear algebra itself runs on one thread (ml.model.estimator).
+A code stands for a one-hot column: `codes[b][i]` is the column of row i in block b. The columns are never built. Sums
+over rows are taken per slice of the rows and added up in the order of the slices; slices are shared among threads. So
+the same rows give the same bits on any number of cores, provided that linear algebra itself runs on one thread
+(ml.model.estimator).
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,17 +27,27 @@ Codes = NDArray[np.int32]
 SLICE = 16_384
 """Rows that are processed at once: their values stay in a core's cache between two uses."""
 
-Each = Callable[[Callable[[slice], Any], int], Iterator[Any]]
-"""Calls a function for each slice of a number of rows, on all cores; the results are in order."""
+Each = Callable[[Callable[[slice], Any], int, int], Iterator[Any]]
+"""Calls a function for each slice of a number of rows, on all cores; the results are in order.
+
+The arguments are the function, the number of rows, and the rows of a slice.
+"""
 
 
 @contextmanager
 def in_slices() -> Iterator[Each]:
-    """Threads for `Each`, which end with the block."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    """Threads for `Each`, which end with the block. No more results are held than two for each thread."""
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=threads) as pool:
 
-        def each(call: Callable[[slice], Any], rows: int) -> Iterator[Any]:
-            return pool.map(call, [slice(start, min(start + SLICE, rows)) for start in range(0, rows, SLICE)])
+        def each(call: Callable[[slice], Any], rows: int, size: int) -> Iterator[Any]:
+            running: deque[Future[Any]] = deque()
+            for start in range(0, rows, size):
+                running.append(pool.submit(call, slice(start, min(start + size, rows))))
+                if len(running) > 2 * threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
 
         yield each
 
@@ -92,21 +104,20 @@ class Design:
         """
         made, count = np.empty((self.width, self.width)), self.values.shape[1]
         made[:count, :count] = corner
-        made[count, :count] = of_values.sum(axis=0)
-        made[count, count:] = np.concatenate([[of_codes.sum()], *self._code_sums(of_codes)])
-        starts = count + 1 + np.cumsum([0, *self.sizes])
-        if self.codes:
-            made[count + 1 :, :count] = self._indicators() @ of_values
+        made[count, :count] = made[:count, count] = of_values.sum(axis=0)
+        made[count, count:] = made[count:, count] = np.concatenate([[of_codes.sum()], *self._code_sums(of_codes)])
+        if not self.codes:
+            return made
+        made[count + 1 :, :count] = self._indicators() @ of_values
+        made[:count, count + 1 :] = made[count + 1 :, :count].T
+        ends = count + 1 + np.cumsum([0, *self.sizes])
+        places = [slice(start, end) for start, end in pairwise(ends.tolist())]
         for first, (codes, size) in enumerate(zip(self.codes, self.sizes, strict=True)):
             for second in range(first, len(self.codes)):
                 other = self.sizes[second]
                 pairs = by_code(codes * np.int64(other) + self.codes[second], of_codes, size * other)
-                at, across = starts[first], starts[second]
-                made[at : at + size, across : across + other] = pairs.reshape(size, other)
-        upper = np.triu(np.ones_like(made, dtype=np.bool_), 1)
-        upper[:count, :] = False
-        made[:count, count:] = made[count:, :count].T
-        made.T[upper] = made[upper]
+                made[places[first], places[second]] = pairs.reshape(size, other)
+                made[places[second], places[first]] = pairs.reshape(size, other).T
         return made
 
     def _code_sums(self, weights: Array) -> list[Array]:

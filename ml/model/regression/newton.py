@@ -9,25 +9,25 @@ as steps shrink tenfold with it (Shamanskii 1967, "A modification of Newton's me
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
-from ml.model.regression.design import Array, Design, Each, in_slices
+from ml.model.regression.design import SLICE, Array, Design, Each, in_slices
 from ml.model.regression.synthetic_frauds import SyntheticFrauds
 
-_SAMPLE = 20_000  # rows of the first fit, about
-_FEW = 50_000  # with fewer rows, a sample is not worth its fit
-_SHRINKS = 0.1  # the curvature is computed again after a step that is not so much shorter than the one before
+_SAMPLE_ROWS = 20_000  # about
+_MIN_ROWS_FOR_SAMPLE = 50_000  # with fewer, a sample is not worth its fit
+_MAX_STEP_RATIO = 0.1  # the curvature is computed again after a step that is not so much shorter than the one before
+_CELLS_PER_ROW = 32
 _ROUNDING = 1e-11  # of the loss: below that, a descent is lost in rounding
 _MIN_SIZE = 2.0**-40
 
 
 class NotConverged(ValueError):
-    """The steps did not become small enough in time."""
+    """The fit found no minimum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Rows:
 
     def sample(self) -> Rows:
         """All frauds, and evenly spaced legitimate and synthetic rows, weighted so that they stand for all."""
-        every = max(1, len(self.labels) // _SAMPLE)
+        every = max(1, len(self.labels) // _SAMPLE_ROWS)
         frauds, legitimate = np.flatnonzero(self.labels == 1), np.flatnonzero(self.labels == 0)
         kept = legitimate[::every]
         chosen = np.concatenate([frauds, kept])
@@ -74,11 +74,12 @@ def fit(rows: Rows, *, penalty: float, tolerance: float, max_steps: int) -> Arra
         max_steps: of the whole fit.
 
     Raises:
-        NotConverged: `max_steps` were not enough.
+        NotConverged: `max_steps` were not enough, or the penalty is so small that columns which add up to others leave
+            no definite solution.
     """
     with in_slices() as each:
         start, left = np.zeros(rows.design.width), max_steps
-        if len(rows.labels) > _FEW:
+        if len(rows.labels) > _MIN_ROWS_FOR_SAMPLE:
             sample = rows.sample()
             near, left = _Fit(sample, penalty * sample.total / rows.total, each).minimise(start, 1e-3, left)
             start = near
@@ -97,17 +98,24 @@ class _Fit:
         factor, before = None, np.inf
         for left in range(max_steps - 1, -1, -1):
             if factor is None:
-                factor = linalg.cho_factor(self._curvature(weights))
+                factor = self._factor(weights)
             step = linalg.cho_solve(factor, gradient)
             longest = float(np.abs(step).max())
             if longest <= tolerance:
                 return weights - step, left
             size, loss, gradient = self._descend(weights, step, loss, float(gradient @ step))
             weights = weights - size * step
-            if size < 1 or longest > _SHRINKS * before:
+            if size < 1 or longest > _MAX_STEP_RATIO * before:
                 factor = None
             before = longest
-        raise NotConverged
+        raise NotConverged(f"{max_steps} steps were not enough")
+
+    def _factor(self, weights: Array) -> tuple[Array, bool]:
+        try:
+            made: tuple[Array, bool] = linalg.cho_factor(self._curvature(weights))
+        except linalg.LinAlgError as error:
+            raise NotConverged("the penalty is too small for double precision") from error
+        return made
 
     def _descend(self, weights: Array, step: Array, before: float, decrement: float) -> tuple[float, float, Array]:
         """A step size that lowers the loss enough (Armijo 1966), and the loss and its gradient there."""
@@ -131,19 +139,23 @@ class _Fit:
                 losses, errors = losses * rows.weights[chosen], errors * rows.weights[chosen]
             return float(losses.sum()), design.sums(errors, errors)
 
-        def of_synthetic(chosen: slice) -> tuple[float, Array]:
-            assert rows.synthetic is not None  # noqa: S101 - called with synthetic rows only
-            part = rows.synthetic.part(chosen)
-            losses, chances = _log_losses(part.products(weights), 1.0)
-            return rows.synthetic_weight * float(losses.sum()), part.per_pair(
-                rows.synthetic_weight * (chances - 1.0), 2
-            )
-
-        loss, gradient = _total(self._each(of_real, len(rows.labels)))
+        loss, gradient = _total(self._each(of_real, len(rows.labels), SLICE))
         if rows.synthetic is not None and len(rows.synthetic):
-            more, per_pair = _total(self._each(of_synthetic, len(rows.synthetic)))
-            loss, gradient = loss + more, gradient + rows.synthetic.sums(per_pair)
+            more, slope = self._loss_of(rows.synthetic, weights)
+            loss, gradient = loss + more, gradient + slope
         return loss + 0.5 * float(self._penalty @ weights**2), gradient + self._penalty * weights
+
+    def _loss_of(self, synthetic: SyntheticFrauds, weights: Array) -> tuple[float, Array]:
+        """The loss of synthetic rows and its gradient."""
+        each_counts = self._rows.synthetic_weight
+
+        def of_part(chosen: slice) -> tuple[float, Array]:
+            part = synthetic.part(chosen)
+            losses, chances = _log_losses(part.products(weights), 1.0)
+            return each_counts * float(losses.sum()), part.per_pair(each_counts * (chances - 1.0), 2)
+
+        loss, per_pair = _total(self._each(of_part, len(synthetic), SLICE))
+        return loss, synthetic.sums(per_pair)
 
     def _curvature(self, weights: Array) -> Array:
         """The second derivatives of the loss."""
@@ -154,21 +166,35 @@ class _Fit:
             second = _variances(design.products(weights))
             return design.moments(second if rows.weights is None else second * rows.weights[chosen])
 
-        def of_synthetic(chosen: slice) -> Array:
-            assert rows.synthetic is not None  # noqa: S101 - called with synthetic rows only
-            part = rows.synthetic.part(chosen)
-            return part.per_pair(rows.synthetic_weight * _variances(part.products(weights)), 3)
-
-        made: Array = np.sum([np.diag(self._penalty), *self._each(of_real, len(rows.labels))], axis=0)
+        # A wide matrix takes as long as many rows: slices that are not many times longer would cost more than the sums.
+        width = rows.design.width
+        made = np.diag(self._penalty)
+        for part in self._each(of_real, len(rows.labels), max(SLICE, width**2 // _CELLS_PER_ROW)):
+            made += part
         if rows.synthetic is not None and len(rows.synthetic):
-            made += rows.synthetic.moments(np.sum(list(self._each(of_synthetic, len(rows.synthetic))), axis=0))
+            made += self._curvature_of(rows.synthetic, weights)
         return made
+
+    def _curvature_of(self, synthetic: SyntheticFrauds, weights: Array) -> Array:
+        """The second derivatives of the loss of synthetic rows."""
+
+        def of_part(chosen: slice) -> Array:
+            part = synthetic.part(chosen)
+            return part.per_pair(self._rows.synthetic_weight * _variances(part.products(weights)), 3)
+
+        parts = self._each(of_part, len(synthetic), SLICE)
+        per_pair = next(parts)
+        for part in parts:
+            per_pair += part
+        return synthetic.moments(per_pair)
 
 
 def _total(parts: Iterable[tuple[float, Array]]) -> tuple[float, Array]:
     """The sums of numbers and of arrays, added in order."""
-    losses, arrays = zip(*parts, strict=True)
-    return math.fsum(losses), np.sum(arrays, axis=0)
+    loss, total = 0.0, np.zeros(0)
+    for number, array in parts:
+        loss, total = loss + number, total + array if len(total) else array
+    return loss, total
 
 
 def _log_losses(log_odds: Array, labels: Array | float) -> tuple[Array, Array]:

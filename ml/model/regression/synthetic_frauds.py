@@ -3,7 +3,8 @@
 A synthetic row is `a + step * (b - a)` in its values and has the codes of `a`: `a` is a fraud, `b` one of its nearest
 frauds, `step` uniform on [0, 1) (Chawla et al. 2002, "SMOTE: synthetic minority over-sampling technique"). Its log-odds
 are interpolated as its values are, so everything that a fit needs of all synthetic rows is a few sums per pair. The
-pairs are those that OneParentSMOTE and imbalanced-learn's SMOTE draw with the same seed.
+pairs are those that OneParentSMOTE and imbalanced-learn's SMOTE draw with the same seed; among frauds that are equally
+far away, they may be others.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from scipy import sparse
 
 from ml.model.regression.design import Array, Design, by_code
 
-_SPARE = 4  # further candidates, because rounded distances may have another order than exact ones
-_DISTANCES = 1 << 22  # that are held at once
+_SPARE_CANDIDATES = 4  # because rounded distances may have another order than exact ones
+_DISTANCES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +107,15 @@ def draw(frauds: Design, *, wanted: int, neighbours: int, seed: int) -> Syntheti
 
 
 def nearest(values: Array, count: int) -> NDArray[np.intp]:
-    """The places of the `count` other rows that are nearest to each row, nearest first, the earlier of two as near."""
+    """The places of the `count` other rows that are nearest to each row, nearest first.
+
+    Which of more equal rows than `count` are taken is not defined, and makes no difference to what is interpolated.
+    """
     rows = len(values)
     squares = np.einsum("ij,ij->i", values, values)
-    kept = min(count + _SPARE, rows - 1)
+    kept = min(count + _SPARE_CANDIDATES, rows - 1)
     found = np.empty((rows, count), dtype=np.intp)
-    size = max(1, _DISTANCES // rows)
+    size = max(1, _DISTANCES_AT_ONCE // rows)
     for start in range(0, rows, size):
         own = np.arange(start, min(start + size, rows))
         rounded = squares - 2 * (values[own] @ values.T)  # less the row's own square, which does not change the order

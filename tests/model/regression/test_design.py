@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ml.model.regression.design import SLICE, Design, in_slices
+from ml.model.regression.design import Design, in_slices
 
 
 def sample(sizes: tuple[int, ...], rows: int = 50, seed: int = 0) -> Design:
@@ -47,16 +49,26 @@ def test_rows_of_a_design_keep_its_columns() -> None:
         assert np.array_equal(dense(part), dense(design)[chosen])
 
 
-@pytest.mark.parametrize("rows", [0, 1, SLICE, SLICE + 1, 3 * SLICE])
+@pytest.mark.parametrize("rows", [0, 1, 10, 11, 1_000])
 def test_slices_cover_all_rows_in_order(rows: int) -> None:
     """Each row once, whatever thread comes first."""
     with in_slices() as each:
-        found = list(each(lambda chosen: list(range(rows))[chosen], rows))
+        found = list(each(lambda chosen: list(range(rows))[chosen], rows, 10))
     assert [row for part in found for row in part] == list(range(rows))
-    assert all(len(part) <= SLICE for part in found)
+    assert all(len(part) <= 10 for part in found)
+
+
+def test_few_results_are_held_at_once() -> None:
+    """A slow reader of large results does not fill the memory with them."""
+    started: list[int] = []
+    with in_slices() as each:
+        results = each(lambda chosen: started.append(chosen.start), 1_000, 1)
+        next(results)
+        assert len(started) <= 2 * (os.cpu_count() or 1) + 1
+        assert len(list(results)) == 999
 
 
 def test_an_error_in_a_slice_is_raised() -> None:
     """Not lost in a thread."""
     with in_slices() as each, pytest.raises(ZeroDivisionError):
-        list(each(lambda chosen: 1 // chosen.start, SLICE))
+        list(each(lambda chosen: 1 // chosen.start, 3, 1))

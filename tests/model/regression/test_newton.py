@@ -87,7 +87,7 @@ def test_number_of_cores_changes_no_bit(monkeypatch: pytest.MonkeyPatch, wanted:
 
 def test_sample_stands_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has every fraud, and its weights add up to the rows that there are."""
-    monkeypatch.setattr(newton, "_SAMPLE", 500)
+    monkeypatch.setattr(newton, "_SAMPLE_ROWS", 500)
     rows = sample(wanted=1_000)
     part = rows.sample()
     assert part.labels.sum() == rows.labels.sum()

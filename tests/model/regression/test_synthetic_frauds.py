@@ -75,7 +75,7 @@ def test_nearest_are_found_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever number of distances is held at once."""
     values = np.random.default_rng(0).standard_normal((90, 4))
     whole = synthetic_frauds.nearest(values, 5)
-    monkeypatch.setattr(synthetic_frauds, "_DISTANCES", 90 * 7)
+    monkeypatch.setattr(synthetic_frauds, "_DISTANCES_AT_ONCE", 90 * 7)
     assert np.array_equal(synthetic_frauds.nearest(values, 5), whole)
 
 
