@@ -50,9 +50,9 @@ def read(
     def casts(names: Sequence[str]) -> list[Cast] | str:
         known = product_names(names, given)
         problem = data_contract.layout_problem(known, columns, labelled=labelled)
-        if problem:
-            mapped = [f"{file!r} is {name}" for file, name in given.items() if repr(name) in problem]
-            return problem + (f"; data.yaml renames: {', '.join(mapped)}" if mapped else "")
+        if problem is not None:
+            mapped = [f"{file!r} is {name}" for file, name in given.items() if name in problem.columns]
+            return problem.text + (f"; data.yaml renames: {', '.join(mapped)}" if mapped else "")
         found = cell_types.casts(known, columns, labelled=labelled)
         return [replace(cast, source=names[known.index(cast.source)]) for cast in found]
 

@@ -25,6 +25,13 @@ _DAY = 86_400 * _MICROSECONDS
 _MAX_RELATIVE_SECONDS = 20 * 365.25 * 86_400
 """A smaller number may be seconds since a start."""
 _MAX_MICROSECONDS = float(2**62)
+_UNITS = (
+    time_units.EPOCH_SECONDS,
+    time_units.EPOCH_MILLISECONDS,
+    "microseconds since 1970, which must be divided by 1000 for epoch_milliseconds",
+    time_units.SECONDS_SINCE_START,
+)
+"""The units that a fault may suggest, the most probable first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,44 +113,68 @@ def time_faults(frame: pd.DataFrame, columns: Columns, dating: Dating, column: s
         return []
     limits = f"times must be from {EARLIEST:%Y-%m-%d} to tomorrow, {dating.latest - timedelta(days=1):%Y-%m-%d}"
     unit = columns.time.unit if columns.time is not None and column == columns.time.column else time_units.ISO
-    found: dict[str, list[int]] = {}
-    for row in rows.tolist():
-        if unit == time_units.ISO:
-            rule = f"reads as year {moments.iloc[row].year}; {limits}"
-        else:
-            value = float(frame[column].iloc[row])
-            better = probable_unit(value, unit, dating)
-            rule = f"reads as year {_year(value, unit, dating)} in {unit}; "
-            rule += f"is the unit in data.yaml {better}? {limits.capitalize()}" if better else limits
-        found.setdefault(rule, []).append(row)
-    return [
-        Fault(kind="time out of range", column=column, rule=rule, rows=np.array(at, dtype=np.int64))
-        for rule, at in found.items()
-    ]
+    if unit == time_units.ISO:
+        years = moments.iloc[rows].dt.year.to_numpy(dtype=np.float64)
+        found = [(f"reads as year {year:.0f}; {limits}", at) for (year,), at in _groups(years)]
+    else:
+        values = frame[column].to_numpy(dtype=np.float64)[rows]
+        found = []
+        for (year, place), at in _groups(_years(values, unit, dating), _unit_places(values, unit, dating)):
+            hint = f"is the unit in data.yaml {_UNITS[int(place)]}? {limits.capitalize()}" if place >= 0 else limits
+            found.append((f"reads as year {year:.0f} in {unit}; {hint}", at))
+    return [Fault(kind="time out of range", column=column, rule=rule, rows=rows[at]) for rule, at in found]
 
 
 def probable_unit(value: float, unit: str, dating: Dating) -> str | None:
     """The unit in which `value`, which makes no sense in `unit`, is a plausible time; None if there is none."""
+    ((better, _),) = probable_units(np.array([value]), unit, dating)
+    return better
+
+
+def probable_units(
+    values: NDArray[np.float64], unit: str, dating: Dating, *, relative: bool = True
+) -> list[tuple[str | None, NDArray[np.int64]]]:
+    """The `values` by the unit in which they are plausible times, as `probable_unit`: the units and the positions.
+
+    Args:
+        relative: whether seconds since a start are such a unit.
+    """
+    found = _groups(_unit_places(values, unit, dating, relative=relative))
+    return [(_UNITS[int(place)] if place >= 0 else None, at) for (place,), at in found]
+
+
+def _unit_places(
+    values: NDArray[np.float64], unit: str, dating: Dating, *, relative: bool = True
+) -> NDArray[np.float64]:
+    """The place in `_UNITS` of the probable unit of each value; -1 if there is none."""
     low, high = EARLIEST.timestamp(), dating.latest.timestamp()
-    for other, per_second in (
-        (time_units.EPOCH_SECONDS, 1.0),
-        (time_units.EPOCH_MILLISECONDS, 1_000.0),
-        ("microseconds since 1970, which must be divided by 1000 for epoch_milliseconds", 1_000_000.0),
-    ):
-        if other != unit and low <= value / per_second < high:
-            return other
-    if unit != time_units.SECONDS_SINCE_START and 0 <= value < _MAX_RELATIVE_SECONDS:
-        return time_units.SECONDS_SINCE_START
-    return None
+    spans = [(low * per_second, high * per_second) for per_second in (1.0, 1_000.0, 1_000_000.0)]
+    spans += [(0.0, _MAX_RELATIVE_SECONDS)] if relative else []
+    places = np.full(len(values), -1.0)
+    for place, (first, end) in enumerate(spans):
+        if _UNITS[place] != unit:
+            places[(places < 0) & (values >= first) & (values < end)] = place
+    return places
 
 
-def _year(value: float, unit: str, dating: Dating) -> int:
-    """The year of a time of any size."""
-    seconds = value / time_units.per_second(unit)
+def _groups(*keys: NDArray[np.float64]) -> list[tuple[tuple[float, ...], NDArray[np.int64]]]:
+    """Each combination of `keys` that occurs, and its ascending positions, in the order of the first position."""
+    if not len(keys[0]):
+        return []
+    distinct, first, group = np.unique(np.stack(keys, axis=1), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(group.reshape(-1), kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(group.reshape(-1)))[:-1])
+    return [(tuple(distinct[at].tolist()), parts[at]) for at in np.argsort(first)]
+
+
+def _years(values: NDArray[np.float64], unit: str, dating: Dating) -> NDArray[np.float64]:
+    """The years of times of any size."""
+    seconds = values / time_units.per_second(unit)
     if unit == time_units.SECONDS_SINCE_START:
         start = DEFAULT_START if dating.start is None else dating.start
-        seconds += datetime.combine(start, time(), UTC).timestamp()
-    return int(1970 + seconds // (365.2425 * 86_400))
+        seconds = seconds + datetime.combine(start, time(), UTC).timestamp()
+    years: NDArray[np.float64] = 1970 + np.floor(seconds / (365.2425 * 86_400))
+    return years
 
 
 def moments_of(microseconds: NDArray[np.float64]) -> pd.Series[pd.Timestamp]:

@@ -6,7 +6,7 @@ data.yaml names the columns, in any order; others are ignored. Stores nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 from ml import config
 from ml.aws.labels.store import DELIVERED_SCHEMA
 from ml.errors import DataError
-from ml.ingest import cell_types, event_times, label_rules, table_file
+from ml.ingest import cell_types, data_file, event_times, label_rules, table_file
 from ml.ingest.cell_types import Cast
 from ml.ingest.content import Content
 from ml.ingest.label_rules import CHANNEL, EVENT_ID, KNOWN_AT, LABEL
@@ -71,11 +71,15 @@ def read(
         CloudError: S3 denies access or cannot be reached.
     """
 
-    def casts(names: Sequence[str]) -> list[Cast] | str:
-        return label_rules.layout_problem(names, columns) or _casts(names, columns)
-
     optional = set() if columns.channel.column is None else {columns.channel.column}
-    layout = Layout(names={*columns.required, *optional}, casts=casts, partition=partition or {})
+    given = {name: name for name in (*columns.required, *optional)}
+
+    def casts(names: Sequence[str]) -> list[Cast] | str:
+        known = data_file.product_names(names, given)
+        problem = label_rules.layout_problem(known, columns)
+        return problem or [replace(cast, source=names[known.index(cast.source)]) for cast in _casts(known, columns)]
+
+    layout = Layout(names=given, casts=casts, partition=partition or {})
     with table_file.opened(path, layout) as file:
         if channel is not None and any(cast.name == CHANNEL for cast in file.casts):
             raise DataError(
@@ -84,7 +88,8 @@ def read(
         frame, known = _typed(file.arrays(), columns)
         faults = label_rules.faults(frame, columns, known, now=now)
         content = file.content(frame, faults, checked=DELIVERED_SCHEMA.names)
-        ignored = tuple(name for name in file.names if name not in layout.names)
+        read_names = {cast.source for cast in file.casts}
+        ignored = tuple(name for name in file.names if name not in read_names)
     every = _table(frame[~content.bad], columns, channel or columns.channel.default)
     distinct = every.group_by(DELIVERED_SCHEMA.names, use_threads=False).aggregate([]).select(DELIVERED_SCHEMA.names)
     return LabelFile(

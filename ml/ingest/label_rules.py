@@ -83,25 +83,23 @@ def _time_faults(
     unit = columns.known_at.unit
     what = f"an ISO 8601 time, as {time_units.ISO_EXAMPLE}" if unit == time_units.ISO else f"a number of {unit}"
     early, late = moments < event_times.EARLIEST, moments > now.astimezone(UTC)
-    earliest = f"must be in {event_times.EARLIEST.year} or later"
+    earliest, dating = (
+        f"must be in {event_times.EARLIEST.year} or later",
+        Dating(start=None, day=None, alone=True, now=now),
+    )
     found = _fault("known_at not a time", KNOWN_AT, f"must be {what}", moments.isna())
     for kind, rule, broken in (
         ("known_at before 2000", earliest, early),
         ("known_at in the future", "must not be in the future: a label is imported once it is known", late),
     ):
-        by_rule: dict[str, list[int]] = {}
-        for row in np.flatnonzero(broken).tolist():
-            better = None if known is None else _better_unit(float(known[row]), unit, now)
+        if known is None:
+            found += _fault(kind, KNOWN_AT, rule, broken)
+            continue
+        rows = np.flatnonzero(broken)
+        for better, at in event_times.probable_units(known[rows], unit, dating, relative=False):
             hint = f"; is the unit of labels.known_at in data.yaml {better}?" if better else ""
-            by_rule.setdefault(f"{rule}{hint}", []).append(row)
-        found += [Fault(kind=kind, column=KNOWN_AT, rule=each, rows=np.array(at)) for each, at in by_rule.items()]
+            found.append(Fault(kind=kind, column=KNOWN_AT, rule=f"{rule}{hint}", rows=rows[at]))
     return found
-
-
-def _better_unit(value: float, unit: str, now: datetime) -> str | None:
-    """The unit in which a time that makes no sense in `unit` is plausible; None if there is none."""
-    better = event_times.probable_unit(value, unit, Dating(start=None, day=None, alone=True, now=now))
-    return None if better == time_units.SECONDS_SINCE_START else better
 
 
 def _channel_faults(channels: pd.Series[str], columns: config.LabelColumns) -> list[Fault]:

@@ -42,8 +42,16 @@ class Fault:
     rows: NDArray[np.int64]
 
 
-def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = True) -> str | None:
-    """What is wrong with a file whose columns are `names`, in one phrase, or None.
+@dataclass(frozen=True, kw_only=True)
+class LayoutProblem:
+    """What is wrong with the columns of a file: `text` in one phrase, and the names of data.yaml that it is about."""
+
+    text: str
+    columns: tuple[str, ...]
+
+
+def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = True) -> LayoutProblem | None:
+    """What is wrong with a file whose columns are `names`, or None.
 
     The model's inputs, the columns to keep, the configured id and, if `labelled`, the label must be present, in any
     order; further columns are ignored. With `event_time`, the time column may be missing.
@@ -54,7 +62,8 @@ def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = T
     counts = Counter(names)
     twice = [name for name in (*needed, *OPTIONAL) if counts[name] > 1]
     if twice:
-        return f"{_listed(sorted(twice))} named more than once; name each column once"
+        text = f"{_listed(sorted(twice))} named more than once; name each column once"
+        return LayoutProblem(text=text, columns=tuple(sorted(twice)))
     if columns.clock is not None and EVENT_TIME in counts and columns.clock not in counts:
         needed.remove(columns.clock)
     missing = [name for name in needed if name not in counts]
@@ -64,10 +73,11 @@ def layout_problem(names: Sequence[str], columns: Columns, *, labelled: bool = T
         hint = f" ({'; '.join(similar[:3])})" if similar else ""
         others = [name for name in names if name not in needed]
         rest = f"the file's other columns are {_ordered(others)}" if others else "the file has no other columns"
-        return (
+        text = (
             f"missing {_listed(missing)}{hint}; data.yaml names the columns {_ordered(needed)}; {rest}. Correct the "
             f"name in model-config/training/data.yaml, or the file"
         )
+        return LayoutProblem(text=text, columns=tuple(missing))
     return None
 
 

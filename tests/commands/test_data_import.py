@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,8 +26,9 @@ from ml.cli import app
 from ml.commands import data_import
 from ml.commands.data_import import ImportReport, import_data
 from ml.errors import CloudError, DataError
-from ml.ingest import data_file, file_listing
+from ml.ingest import data_file, event_times, file_listing
 from ml.ingest.content import Content
+from ml.ingest.event_times import Dating
 from ml.model.training_settings import Columns, TimeColumn
 from ml.simulate import stand_in_data, table_files
 from tests.harness.aws import moto_server
@@ -476,6 +479,23 @@ def test_implausible_time_is_refused_with_its_probable_unit(
     with pytest.raises(DataError, match=rf"a\.csv: line 2, column at: .*{expected}"):
         run(lake, path, columns)
     assert count(lake) == 0
+
+
+def test_implausible_times_of_a_file_are_one_fault_for_each_year_and_unit() -> None:
+    """In the order of their first rows."""
+    columns = ulb_columns(("V1",), time=TimeColumn(column="at", unit="epoch_seconds", zone="UTC"))
+    dating = Dating(start=None, day=None, alone=True, now=datetime(2026, 3, 10, tzinfo=UTC))
+    times = [4e9, 86_400.0, 1.7e12, 1.7e9, 86_401.0, 1.7e12, -1.0]
+    frame = pd.DataFrame({"at": times})
+    assert event_times.date_rows("a.csv", frame, columns, dating).column == "at"
+    faults = event_times.time_faults(frame, columns, dating, "at")
+    assert [(fault.rows.tolist(), fault.rule.split("; ")[0], "?" in fault.rule) for fault in faults] == [
+        ([0], "reads as year 2096 in epoch_seconds", False),
+        ([1, 4], "reads as year 1970 in epoch_seconds", True),
+        ([2, 5], "reads as year 55840 in epoch_seconds", True),
+        ([6], "reads as year 1969 in epoch_seconds", False),
+    ]
+    assert sum(fault.rows.dtype == np.int64 for fault in faults) == 4
 
 
 def test_event_time_out_of_range_is_refused(lake: Lake, tmp_path: Path) -> None:

@@ -245,3 +245,6 @@ def test_renamed_columns_have_their_own_names_in_faults_and_messages(tmp_path: P
         data_file.read(str(path), COLUMNS, renamed=renamed)
     path.write_text("Time,V1,V2,Amount,Class\n0,1,2,3,0\n")
     assert data_file.read(str(path), COLUMNS, renamed=renamed).faults == ()
+    many = ulb_columns(("a", "b", "c", "d", "e", "f"))
+    with pytest.raises(DataError, match=r"'e' and 1 more; .*; data.yaml renames: 'Größe' is f$"):
+        data_file.read(str(path), many, renamed={"Größe": "f"})

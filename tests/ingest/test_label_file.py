@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,6 +160,50 @@ def test_faults_have_the_names_of_the_file_and_the_probable_unit() -> None:
         read("Buchung,Betrug\na,0\n", columns=THEIRS)
     with pytest.raises(DataError, match=r"column 'gemeldet am' is TIMESTAMP .* is the unit in data\.yaml iso"):
         read(parquet(**{"Buchung": ["a"], "Betrug": [1], "gemeldet am": [KNOWN]}), "a.parquet", columns=THEIRS)
+
+
+Form = Literal["NFC", "NFD"]
+
+
+@pytest.mark.parametrize(("file", "mapping"), [("NFC", "NFC"), ("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_umlaut_of_a_name_is_one_character_or_two(file: Form, mapping: Form) -> None:
+    """As in files of transactions; faults have the name in the file, and both forms in one file are one name twice."""
+    columns = config.LabelColumns.model_validate(
+        {
+            "event_id": "Buchung",
+            "label": "Betrug",
+            "known_at": {"column": normalize(mapping, "geändert"), "unit": "iso", "zone": "UTC"},
+            "channel": {
+                "column": normalize(mapping, "Prüfer"),
+                "values": {"Bank": "chargeback", "Team": "analyst"},
+                "default": "analyst",
+            },
+        }
+    )
+    header = normalize(file, "geändert;Prüfer;Betrug;Buchung;Lösch")
+    found = read(f"{header}\n2026-03-01T06:00:00Z;Bank;0;a;x\nsoon;Bank;0;b;x\n", columns=columns)
+    assert rows(found) == [("a", 0, KNOWN, "chargeback")]
+    assert faults(found) == [(3, header.split(";")[0], "known_at not a time", "soon")]
+    assert found.ignored == (header.split(";")[-1],)
+    with pytest.raises(DataError, match="named more than once"):
+        read("geändert;ge\u0061\u0308ndert;Betrug;Buchung\n1;2;3;4\n", columns=columns)
+
+
+def test_rows_of_a_wrong_unit_are_one_fault_for_each_probable_unit() -> None:
+    """The hint is computed for all rows at once; a small number is not taken for seconds since a start."""
+    times = [1772344800000, 17, 1772344800000000, 0, 1772344800001, 1e14]
+    found = read("\n".join(["Buchung,Betrug,gemeldet am", *(f"e{at},0,{at}" for at in times)]), columns=THEIRS)
+    parts = [(fault.rows.tolist(), fault.rule.partition("; ")[2]) for fault in found.content.faults]
+    units = "is the unit of labels.known_at in data.yaml"
+    assert parts == [
+        ([1, 3], ""),
+        ([0, 4], f"{units} epoch_milliseconds?"),
+        (
+            [2],
+            f"{units} microseconds since 1970, which must be divided by 1000 for epoch_milliseconds?",
+        ),
+        ([5], ""),
+    ]
 
 
 def test_other_columns_are_ignored_and_repeated_rows_are_stored_once() -> None:

@@ -77,7 +77,10 @@ def test_layout_problem_accepts_valid_layouts(names: list[str], columns: Columns
 )
 def test_layout_problem_names_wrong_columns(names: list[str], columns: Columns, message: str) -> None:
     """Missing and repeated columns are named, the file's others, and one that differs only in case or blanks."""
-    assert message in (data_contract.layout_problem(names, columns) or "")
+    problem = data_contract.layout_problem(names, columns)
+    assert problem is not None
+    assert message in problem.text
+    assert problem.columns and all(repr(name) in problem.text for name in problem.columns)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ def test_fit_is_deterministic(name: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_columns_are_read_by_name(name: str, form: str) -> None:
+    """Other columns, another order of columns and an index that is not the rows' position change no byte."""
+    X, y = sample(form)
+    training = of(name, form)
+    other = X[list(reversed(X.columns))].assign(note="text", V0=np.arange(len(X))[::-1] * 1e9)
+    other = other[["V0", *(column for column in other.columns if column != "V0")]]
+    other.index = pd.Index(np.random.default_rng(3).permutation(len(X)) * 7 - 100)
+    first, second = (estimator.export(estimator.fit(training, each, y), training, 0.5) for each in (X, other))
+    assert document_fields.canonical(first) == document_fields.canonical(second)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_model_tells_frauds_from_others(name: str, form: str) -> None:
     """On later rows the threshold of the validation rows finds several times the frauds that chance would."""
     model = scorer_of(document(name, form))
