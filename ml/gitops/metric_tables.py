@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ml import config
+from ml.errors import ConfigError
 from ml.gitops import commit_messages
 from ml.gitops.markdown_escaping import code, table, text
 
@@ -32,7 +33,8 @@ _COMPARED = {
     "false_positive_rate": "false-positive rate",
     "average_precision": "average precision",
 }
-_LACKS_INPUTS = "lack its inputs"  # as ml/steps/measurement.py words it
+CAUSES = ("few frauds", "missing inputs")  # of a comparison that is not possible (ml.model.champion_comparison)
+_COMPARISON_CHECKS = ("champion_comparison", "drop_comparison")  # fail if a comparison is needed and not possible
 _POLICIES = {
     "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
     "alert_budget": "alerts on at most {} of the {} rows",
@@ -79,18 +81,27 @@ def not_compared(evaluation: Mapping[str, Any]) -> str:
 
 
 def cannot_tell(evaluation: Mapping[str, Any]) -> bool:
-    """Whether no number of frauds makes a comparison possible: the data no longer have the inputs of the champion."""
-    return _LACKS_INPUTS in not_compared(evaluation)
+    """Whether no number of frauds makes a comparison possible: the data no longer have the inputs of the champion.
+
+    An evaluation of an earlier version has no cause, and reads as its verdict.
+
+    Raises:
+        ConfigError: the cause is none that this version knows.
+    """
+    cause = (evaluation.get("champion") or {}).get("cause")
+    if cause not in (None, *CAUSES):
+        raise ConfigError(f"evaluation.json: champion.cause must be {' or '.join(CAUSES)} (got {cause!r})")
+    return cause == "missing inputs"
 
 
 def checks(evaluation: Mapping[str, Any]) -> list[str]:
-    """The gate's checks, a line of a list each, also that of a comparison that was not possible."""
-    found = [
-        f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in evaluation["verdict"]["checks"]
-    ]
+    """The gate's checks, a line of a list each, also where a comparison that no check needs was not possible."""
+    made = evaluation["verdict"]["checks"]
+    found = [f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in made]
     reason = not_compared(evaluation)
-    worse = "Cannot tell whether this model is worse than the champion."
-    return [*found, *([f"- ❔ {worse} {text(reason)}"] if found and reason else [])]
+    if not found or not reason or any(check["name"] in _COMPARISON_CHECKS for check in made):
+        return found
+    return [*found, f"- ❔ Cannot tell whether this model is worse than the champion. {text(reason)}"]
 
 
 def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:

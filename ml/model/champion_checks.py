@@ -3,7 +3,8 @@
 Each figure has one of four outcomes, by the interval of challenger minus champion and the loss that is tolerated:
 better or worse beyond chance; not worse, if the interval excludes a greater loss; else the evidence cannot tell. Recall
 must be shown as the policy says. Every other figure, and recall in each slice, stops a challenger only if it is worse
-beyond chance by more than is tolerated.
+beyond chance by more than is tolerated. With too few frauds for a comparison nothing can be shown, so the challenger
+fails; without the champion's inputs nothing ever could, so that a person decides.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ml.model.training_settings import Challenger
 
 
 def checks(rule: Challenger, comparison: Comparison, *, must_show: bool = True) -> Iterator[Check]:
-    """The checks of a comparison; none if there is no comparison.
+    """The checks of a comparison; none without a champion, and none if the data no longer have its inputs.
 
     Args:
         must_show: whether recall must be shown as the policy says; otherwise it only must not be shown to be worse. A
@@ -26,6 +27,8 @@ def checks(rule: Challenger, comparison: Comparison, *, must_show: bool = True) 
             rate, which threshold_change.py limits.
     """
     if comparison.recall is None:
+        if must_show and comparison.status == "not possible" and comparison.cause != "missing inputs":
+            yield _too_few(rule, comparison)
         return
     yield _recall(rule, comparison, comparison.recall, must_show=must_show)
     for name, difference, margin in (
@@ -60,6 +63,21 @@ def outcome(difference: Difference, margin: float, *, falling: bool = False) -> 
     if high < 0:
         return "worse"
     return "not worse" if low >= -margin else "cannot tell"
+
+
+def _too_few(rule: Challenger, comparison: Comparison) -> Check:
+    asked = "better" if rule.policy == "better" else "worse"
+    return Check(
+        name="champion_comparison",
+        passed=False,
+        observed=float(comparison.positives),
+        limit=float(rule.min_positives),
+        detail=(
+            f"Champion gate failed: the evidence cannot tell whether this model is {asked} than the champion. "
+            f"{comparison.reason} Train on a window with later labelled frauds."
+        ),
+        outcome="cannot tell",
+    )
 
 
 def _recall(rule: Challenger, comparison: Comparison, recall: Difference, *, must_show: bool) -> Check:

@@ -22,6 +22,9 @@ from ml.model.paired_difference import Difference
 from ml.model.training_settings import Challenger
 
 AMOUNT_LEVELS = (0.5, 0.9, 0.99)  # quantiles of the test rows' amounts that divide the bands of a comparison
+Cause = Literal["few frauds", "missing inputs"]
+"""Why a comparison is not possible: too few frauds among the rows that the champion has not seen (or nothing but
+frauds), or the data no longer have its inputs, which no number of frauds changes."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,10 +49,11 @@ class Slice(Figures):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Figures):
-    """Result of a comparison; figures and slices are set only if `status` is `compared`."""
+    """Result of a comparison; figures and slices are set only if `status` is `compared`, `cause` if `not possible`."""
 
     status: Literal["none", "compared", "not possible"]
     reason: str
+    cause: Cause | None = None
     artifact_sha256: str | None = None
     rows: int = 0
     positives: int = 0
@@ -116,6 +120,7 @@ def compare(
                 f"Comparison with the champion is not possible: {positives} frauds among the {rows} test rows that it "
                 f"has not seen, and {rule.min_positives} are needed."
             ),
+            cause="few frauds",
             artifact_sha256=artifact_sha256,
             rows=rows,
             positives=positives,

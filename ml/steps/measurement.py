@@ -118,6 +118,7 @@ def _compare(
             reason=(
                 f"Comparison with the champion is not possible: these transactions lack its inputs {', '.join(absent)}."
             ),
+            cause="missing inputs",
             artifact_sha256=champion.sha256,
         )
     times = prepared_files.times(rows).astype(np.int64)

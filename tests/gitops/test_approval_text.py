@@ -6,15 +6,16 @@ import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from markdown_it import MarkdownIt
 
 from ml import config
+from ml.errors import ConfigError
 from ml.gitops import approval_text, comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
-from ml.model import metrics
+from ml.model import champion_comparison, metrics
 from tests.harness.git.repositories import SERVING, record
 from tests.report.evaluations import CHAMPION, COMPARED, blind, evaluation
 
@@ -198,20 +199,21 @@ def test_impossible_comparison_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "gate"),
+    ("why", "cause", "gate"),
     [
-        ("these transactions lack its inputs V2, shop", "Gate: cannot tell"),
-        ("3 frauds among the 900 test rows that it has not seen, and 15 are needed", "Gate: passed"),
+        ("columns were taken away", "missing inputs", "Gate: cannot tell"),
+        ("3 frauds among the 900 test rows that it has not seen, and 15 are needed", "few frauds", "Gate: passed"),
+        ("these transactions lack its inputs V2, shop", None, "Gate: passed"),
     ],
 )
-def test_model_that_was_not_compared_says_so_first(why: str, gate: str) -> None:
+def test_model_that_was_not_compared_says_so_first(why: str, cause: str | None, gate: str) -> None:
     """Title and first sentence have it; without the champion's inputs the gate does not read as passed."""
     reason = f"Comparison with the champion is not possible: {why}."
     made = page()
     assert made.record.champion is not None
     champion = made.record.champion.model_copy(update={"comparison": "not possible", "reason": reason})
     uncompared = made.record.model_copy(update={"champion": champion})
-    compared = COMPARED | {"status": "not possible", "reason": reason}
+    compared = COMPARED | {"status": "not possible", "reason": reason} | ({} if cause is None else {"cause": cause})
     text = approval_text.render(replace(made, record=uncompared, evaluation=evaluation(champion=compared)))
     assert words(text.splitlines()[1]) == f"This model was not compared with approval 0006, the champion: {why}."
     assert headings(text)[0] == gate
@@ -219,6 +221,22 @@ def test_model_that_was_not_compared_says_so_first(why: str, gate: str) -> None:
     assert ("The champion stays unless a person decides otherwise" in text) == (gate == "Gate: cannot tell")
     title = commit_messages.approval_title(uncompared)
     assert title == "Serve approval 0007, not compared with 0006: recall 0.90 (0.80 to 0.95)"
+
+
+def test_cause_is_read_strictly() -> None:
+    """The causes are those of the comparison; another one is refused, as of a later version."""
+    assert get_args(champion_comparison.Cause) == metric_tables.CAUSES
+    unknown = COMPARED | {"status": "not possible", "reason": "It rains.", "cause": "rain"}
+    with pytest.raises(ConfigError, match=r"champion\.cause must be few frauds or missing inputs \(got 'rain'\)"):
+        approval_text.render(page(evaluation=evaluation(champion=unknown)))
+
+
+def test_failed_comparison_is_one_line_of_the_checks() -> None:
+    """A comparison that the gate needs and that is not possible is not listed a second time as a question."""
+    evaluated = evaluation(champion=COMPARED | {"status": "not possible", "reason": "3 frauds.", "cause": "few frauds"})
+    failed = {"name": "champion_comparison", "passed": False, "detail": "Champion gate failed: cannot tell. 3 frauds."}
+    evaluated["verdict"]["checks"] = [failed]
+    assert metric_tables.checks(evaluated) == ["- ❌ Champion gate failed: cannot tell. 3 frauds."]
 
 
 def test_alerts_are_given_per_day() -> None:

@@ -11,6 +11,7 @@ from ml.model import champion_checks
 from ml.model.champion_comparison import NO_CHAMPION, Comparison, Slice
 from ml.model.gate_check import Check
 from ml.model.paired_difference import Difference
+from ml.model.training_settings import Challenger
 from tests.model.training_samples import GATE
 
 RULE = GATE.challenger  # not_worse; a loss of recall of 0.1 is tolerated
@@ -148,3 +149,16 @@ def test_recall_lost_in_a_slice_fails() -> None:
 def test_no_comparison_has_no_checks() -> None:
     """Without a champion nothing is checked here."""
     assert failed(NO_CHAMPION) == []
+
+
+@pytest.mark.parametrize(("rule", "word"), [(RULE, "worse"), (BETTER, "better")])
+def test_comparison_with_too_few_frauds_cannot_tell(rule: Challenger, word: str) -> None:
+    """The check has the counts; without a cause it fails too, and only missing inputs are left to a person."""
+    few = Comparison(status="not possible", reason="9 frauds.", cause="few frauds", rows=900, positives=9)
+    (check,) = champion_checks.checks(rule, few)
+    assert (check.name, check.passed, check.outcome) == ("champion_comparison", False, "cannot tell")
+    assert (check.observed, check.limit) == (9.0, float(rule.min_positives))
+    assert f"cannot tell whether this model is {word} than the champion. 9 frauds. Train" in check.detail
+    assert failed(few, rule, must_show=False) == []
+    assert failed(dataclasses.replace(few, cause=None), rule) == ["champion_comparison"]
+    assert failed(dataclasses.replace(few, cause="missing inputs"), rule) == []

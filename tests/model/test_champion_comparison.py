@@ -101,7 +101,7 @@ def test_compare_handles_ties(seed: int) -> None:
 def test_compare_is_not_possible_with_too_few_frauds() -> None:
     """14 frauds with a minimum of 15 give no figure, and a reason with the counts."""
     made = compare(3, 3, frauds=14)
-    assert made.status == "not possible"
+    assert (made.status, made.cause) == ("not possible", "few frauds")
     assert made.average_precision is made.recall is None
     assert made.slices == ()
     assert "14 frauds among the 4000 test rows that it has not seen, and 15 are needed" in made.reason

@@ -122,12 +122,25 @@ def test_challenger_with_lower_recall_fails() -> None:
 
 
 def test_passed_reason_states_missing_comparison() -> None:
-    """A missing champion and a comparison that is not possible are both stated."""
+    """A missing champion, and one whose inputs the data no longer have, about which a person decides."""
     assert decide().reason.endswith("There is no champion to compare with: no model serves yet.")
-    impossible = Comparison(status="not possible", reason="Comparison with the champion is not possible: 3 frauds.")
+    impossible = Comparison(status="not possible", reason="These transactions lack V2.", cause="missing inputs")
     verdict = decide(impossible)
     assert verdict.status == "passed"
     assert verdict.reason.endswith(impossible.reason)
+
+
+def test_too_few_common_frauds_keep_the_champion() -> None:
+    """Enough frauds in the test window do not replace the comparison; a run that fits nothing need not show it."""
+    reason = "Comparison with the champion is not possible: 3 frauds among the 900 test rows that it has not seen."
+    few = Comparison(status="not possible", reason=reason, cause="few frauds", rows=900, positives=3)
+    verdict = decide(few)
+    assert verdict.status == "failed"
+    assert verdict.reason == (
+        "Champion gate failed: the evidence cannot tell whether this model is worse than the champion. "
+        f"{reason} Train on a window with later labelled frauds. No package registered."
+    )
+    assert gate.decide(GATE, figures(), 246, few, nothing_fitted=True).status == "passed"
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
