@@ -28,7 +28,7 @@ from ml.aws.lake import Lake
 from ml.aws.session import client
 from ml.errors import DeploymentFailed, FraudopsError
 from ml.model.scorer import Scorer
-from ml.playground.traffic_outcomes import ScoredRows, TrafficOutcomes, rule_amount
+from ml.playground.traffic_outcomes import RULE_QUANTILE, ScoredRows, TrafficOutcomes
 from ml.simulate.year_traffic import HISTORY, Day, Year
 
 BLOCK_HOURS = 4  # shorter than the gap in traffic that drift.yaml reports
@@ -81,17 +81,13 @@ class CardProcessor:
         self.outcomes: TrafficOutcomes
         """What each way of deciding finds; from `start_control` on."""
         self._control: Scorer | None = None
-        self._legitimate_amounts: list[NDArray[np.float64]] = []
+        self._amounts: list[NDArray[np.float64]] = []
         self._edges: NDArray[np.float64] = np.empty(0)
 
-    def start_control(self, model: Scorer, edges: NDArray[np.float64], *, false_positive_rate: float) -> None:
-        """Scores all later traffic with `model` too, and counts frauds by amount band between `edges`.
-
-        Args:
-            false_positive_rate: the model's, which the rule on the amount has in the history.
-        """
-        amount = rule_amount(np.concatenate(self._legitimate_amounts), false_positive_rate)
-        self._control, self._edges, self._legitimate_amounts = model, edges, []
+    def start_control(self, model: Scorer, edges: NDArray[np.float64]) -> None:
+        """Scores all later traffic with `model` too, and counts frauds by amount band between `edges`."""
+        amount = float(np.quantile(np.concatenate(self._amounts), RULE_QUANTILE))
+        self._control, self._edges, self._amounts = model, edges, []
         self.outcomes = TrafficOutcomes(threshold=model.threshold.score, rule_amount=amount)
 
     @property
@@ -105,7 +101,7 @@ class CardProcessor:
         for day in self.year.days(HISTORY):
             rows += day.transactions.num_rows
             self._pending_labels.append(day.labels)
-            self._legitimate_amounts.append(day.transactions[self._amount].to_numpy()[day.truth == 0])
+            self._amounts.append(day.transactions[self._amount].to_numpy())
             self._add_pending(day.transactions)
         self.import_pending()
         return rows

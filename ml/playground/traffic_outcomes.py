@@ -1,8 +1,8 @@
 """Counts what each way of deciding finds in the traffic of a simulated year, and compares them at equal false alarms.
 
-The ways are the model that served (with retraining), the first model (without), a rule on the amount alone, and the
-first model or that rule. The rule is what a bank tries first; its amount is chosen on history, so that it gives as many
-false alarms as the first model. Knows every true label, which the product under test does not. Decides nothing.
+The ways are the model that served (with retraining), the first model (without), and the first model or a rule on the
+amount, which is what a bank tries first. Knows every true label, which the product under test does not. Decides
+nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from ml.model.metrics import Confusion
 from ml.report.year_data import SIDES, AtEqualFalseAlarms, SideCounts
 
-_SERVED, _FIRST_MODEL, _RULE, _MODEL_OR_RULE = SIDES
+RULE_QUANTILE = 0.99
+"""The rule alerts on the amounts of history from this quantile on."""
+_SERVED, _FIRST_MODEL, _RULE = SIDES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class ScoredRows:
 class TrafficOutcomes:
     """The rows of a year by month, and the limits of the first model and of the rule.
 
-    `threshold` is the first model's; the rule alerts on amounts above `rule_amount`.
+    `threshold` is the first model's; the rule alerts on amounts from `rule_amount` on.
     """
 
     threshold: float
@@ -62,19 +64,18 @@ class TrafficOutcomes:
     def at_equal_false_alarms(self, months: Iterable[int]) -> dict[str, AtEqualFalseAlarms]:
         """Each side in `months` together, with its limit set anew to give as many false alarms as were served.
 
-        The first model gets another threshold, the rule another amount; of both together, the rule keeps its amount and
-        the model gets the threshold. Alerts with equal values are all given or all left out, so that a side may have
-        fewer false alarms. A side that exceeds them at every limit of its own is left out.
+        The first model gets another threshold, also beside the rule, which keeps its amount. Alerts with equal values
+        are all given or all left out, so that a side may have fewer false alarms. A side that exceeds them at every
+        limit of its own is left out.
         """
         rows = ScoredRows.concatenate([part for month in months for part in self.months[month]])
         allowed = int((rows.served & ~rows.truth).sum())
-        by_amount = rows.amounts > self.rule_amount
+        by_amount = rows.amounts >= self.rule_amount
         never = np.zeros_like(by_amount)
         found = {_SERVED: rows.served}
         for side, values, always in (
             (_FIRST_MODEL, rows.scores, never),
-            (_RULE, rows.amounts, never),
-            (_MODEL_OR_RULE, rows.scores, by_amount),
+            (_RULE, rows.scores, by_amount),
         ):
             alerts = _with_false_alarms(values, always, rows.truth, allowed)
             if alerts is not None:
@@ -82,15 +83,8 @@ class TrafficOutcomes:
         return {side: AtEqualFalseAlarms.of(_counts(rows, alerts)) for side, alerts in found.items()}
 
     def _alerts(self, rows: ScoredRows) -> Mapping[str, NDArray[np.bool_]]:
-        model, rule = rows.scores >= self.threshold, rows.amounts > self.rule_amount
-        return {_SERVED: rows.served, _FIRST_MODEL: model, _RULE: rule, _MODEL_OR_RULE: model | rule}
-
-
-def rule_amount(amounts: NDArray[np.float64], false_positive_rate: float) -> float:
-    """The least amount above which at most that share of the legitimate `amounts` is."""
-    ordered = np.sort(amounts)
-    allowed = int(false_positive_rate * len(ordered))
-    return float(ordered[len(ordered) - allowed - 1])
+        model = rows.scores >= self.threshold
+        return {_SERVED: rows.served, _FIRST_MODEL: model, _RULE: model | (rows.amounts >= self.rule_amount)}
 
 
 def _with_false_alarms(

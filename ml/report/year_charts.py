@@ -12,8 +12,8 @@ from ml.report.vega_charts import NARROW, Chart, Layer, details_on_hover
 from ml.report.year_data import Deployment, PlayedYear
 
 _LABEL_WIDTH = 24  # pixels that the number of a month needs on an axis
-_SIDES = ("with retraining", "without retraining", "rule on the amount")
-_KEYS = dict(zip(_SIDES, year_data.SIDES, strict=False))
+_SIDES = ("with retraining", "without retraining", "first model or amount rule")
+_KEYS = dict(zip(_SIDES, year_data.SIDES, strict=True))
 _SIDE_COLOURS = ["var(--with)", "var(--without)", "var(--soft)"]
 _SHARE_AXIS = {"title": None, "values": [0, 0.25, 0.5, 0.75, 1], "labelExpr": "format(100 * datum.value, 'd') + ' %'"}
 _SHARE_SCALE = {"domain": [0, 1]}
@@ -39,10 +39,10 @@ def recall(year: PlayedYear) -> Chart:
     shape = {"field": "side", "scale": {"domain": _SIDES, "range": ["circle", "square", "triangle-up"]}}
     return Chart(
         name="recall",
-        title="Recall by month, with and without retraining, and by a rule on the amount",
+        title="Recall by month, with and without retraining, and by the first model with a rule on the amount",
         description=(
             f"In month {year.months[-1].number} recall is {ends[0]} with retraining, {ends[1]} without and {ends[2]} "
-            "by the rule. The table below has every month."
+            "by the first model with a rule on the amount. The table below has every month."
         ),
         data=points,
         encoding={"x": _months(year, "month"), "color": colour},

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from ml.model.metrics import Confusion, Estimate, rate
 
-SCHEMA = 2
-SIDES = ("with_retraining", "without_retraining", "rule", "model_or_rule")
-"""The ways of deciding that a year compares: the models that served, the first model, a rule on the amount alone, and
-the first model or that rule."""
+SCHEMA = 3
+SIDES = ("with_retraining", "without_retraining", "rule")
+"""The ways of deciding that a year compares: the models that served, the first model, and what a bank tries first: the
+first model or a rule on the amount."""
 RECOVERED_RECALL, RECOVERED_DAYS = 0.90, 30
 """A model is a recovery if its recall on so many days from its roll-out on is at least that."""
 POOLED = 4
@@ -186,8 +186,8 @@ class Decision:
 class PlayedYear:
     """All data of the report. `statistic` names the figure of `MonthPlayed.drift`, `floor` its least size.
 
-    `rule_amount` is the amount above which the rule alerts; `equal_false_alarms` compares the sides in the last months,
-    without those that cannot have so few; `looks` are the days that the check was due, `check_runs` those on which
+    The rule alerts from `rule_amount` on; `equal_false_alarms` compares the sides in the last months, without those
+    that cannot have so few; `looks` are the days that the check was due, `check_runs` those on which
     drift.yml ran.
     """
 

@@ -17,7 +17,7 @@ from ml.report.year_data import PlayedYear
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _SIDES = (
-    ("rule", "rule on the amount", "#59636e", "^", (0, (1, 2))),
+    ("rule", "first model or amount rule", "#59636e", "^", (0, (1, 2))),
     ("without_retraining", "without retraining", "#bc4c00", "s", (0, (5, 3))),
     ("with_retraining", "with retraining", "#0969da", "o", "-"),
 )

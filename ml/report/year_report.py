@@ -25,8 +25,7 @@ _LOADER = PackageLoader("ml.report")
 SIDE_NAMES = {
     "with_retraining": "models that served",
     "without_retraining": "first model, never retrained",
-    "rule": "rule on the amount alone",
-    "model_or_rule": "first model or the rule",
+    "rule": "first model or a rule on the amount",
 }
 """The names of the ways of deciding on the page."""
 

@@ -161,7 +161,7 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
     assert max(control) < 0.40
     assert min(recall[1:]) > 0.80
-    assert min(document["model_or_rule"]["recall"]) >= max(control)
+    assert min(document["rule"]["recall"]) >= max(control)
     assert [month["verdict"].split(", ")[0] == "no data" for month in document["months"]] == [False, False, True]
     checks = [item for item in document["decisions"] if item["kind"] == "check"]
     assert document["looks"] == 31 + 28 + 31

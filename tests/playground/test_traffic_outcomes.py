@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.playground.traffic_outcomes import ScoredRows, TrafficOutcomes, rule_amount
+from ml.playground.traffic_outcomes import ScoredRows, TrafficOutcomes
 
 TRUTH = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
 RELABELLED = np.array([0, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
@@ -14,8 +14,8 @@ SCORES = np.array([0.9, 0.1, 0.2, 0.3, 0.8, 0.0, 0.0, 0.0])
 
 
 def outcomes(served: list[int]) -> TrafficOutcomes:
-    """Eight rows in two parts; the first model alerts from .5 on and the rule on amounts above 750."""
-    rows = TrafficOutcomes(threshold=0.5, rule_amount=750.0)
+    """Eight rows in two parts; the first model alerts from .5 on and the rule on amounts from 800 on."""
+    rows = TrafficOutcomes(threshold=0.5, rule_amount=800.0)
     for part in (slice(0, 4), slice(4, 8)):
         rows.add(
             3,
@@ -31,7 +31,7 @@ def outcomes(served: list[int]) -> TrafficOutcomes:
 
 
 def test_each_side_is_counted_on_all_rows() -> None:
-    """The served decisions, the first model, the rule, and the model or the rule."""
+    """The served decisions, the first model, and the first model or an amount from the rule's on."""
     found = outcomes([1, 1, 0, 0, 1, 0, 0, 0]).counts(3)
     figures = {
         side: (
@@ -45,38 +45,27 @@ def test_each_side_is_counted_on_all_rows() -> None:
     assert figures == {
         "with_retraining": (2, 1, 1, 910.0),
         "without_retraining": (1, 1, 1, 10.0),
-        "rule": (2, 1, 0, 1700.0),
-        "model_or_rule": (3, 2, 1, 1710.0),
+        "rule": (3, 2, 1, 1710.0),
     }
     assert {(counts.first_kind, counts.fraud_value) for counts in found.values()} == {(1, 1710.0)}
 
 
 def test_limits_are_set_anew_for_equal_false_alarms() -> None:
-    """With one false alarm the model finds one fraud, the rule two, and both together two, as the rule's has one."""
+    """With one false alarm the model finds one fraud of three; beside the rule, whose alarm that is, all three."""
     found = outcomes([1, 1, 0, 0, 1, 0, 0, 0]).at_equal_false_alarms([3])
     assert {side: figures.false_alarms for side, figures in found.items()} == {
         "with_retraining": 1,
         "without_retraining": 1,
         "rule": 1,
-        "model_or_rule": 1,
     }
     assert {side: figures.recall for side, figures in found.items()} == {
         "with_retraining": pytest.approx(2 / 3),
         "without_retraining": pytest.approx(1 / 3),
-        "rule": pytest.approx(2 / 3),
-        "model_or_rule": pytest.approx(1),
+        "rule": pytest.approx(1),
     }
 
 
 def test_side_that_has_more_false_alarms_at_every_limit_is_left_out() -> None:
-    """Without false alarms the rule's own limit can be raised, but not beside the model."""
+    """The rule's amount stays, and with it a false alarm."""
     found = outcomes([1, 0, 0, 0, 0, 0, 0, 0]).at_equal_false_alarms([3])
-    assert set(found) == {"with_retraining", "without_retraining", "rule"}
-    assert found["rule"].value_detected == 900.0
-
-
-@pytest.mark.parametrize(("rate", "above"), [(0.0, 0), (0.01, 10), (0.0105, 10)])
-def test_rule_has_at_most_the_given_false_alarms(rate: float, above: int) -> None:
-    """The amount is one of the history's; ties are below it."""
-    amounts = np.random.default_rng(5).permutation(np.arange(1_000, dtype=np.float64))
-    assert (amounts > rule_amount(amounts, rate)).sum() == above
+    assert set(found) == {"with_retraining", "without_retraining"}

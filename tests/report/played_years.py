@@ -68,7 +68,6 @@ def _month(number: int) -> MonthPlayed:
             "with_retraining": _counts(frauds, hits, false),
             "without_retraining": _counts(frauds, lost, stale),
             "rule": _counts(frauds, frauds // 2, 190),
-            "model_or_rule": _counts(frauds, hits, stale + 150),
         },
         alerts=tuple(
             DayOfAlerts(
