@@ -14,9 +14,10 @@ FAST ?=
 SEED ?= 0
 SHARD ?= 0/1
 OPTIONS ?=
+QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench years checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench drift-alarms years checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -74,11 +75,11 @@ container: .venv-container/stamp  ## The steps' tests with the versions of SageM
 seeds: .venv/dev.stamp  ## Table of recall and false-positive rate of ten stand-in data sets, seeds 0 to 9
 	$(BIN)/python tests/benchmarks/seeds.py
 
-bench: .venv/dev.stamp .venv-bench/stamp  ## Benchmarks of the drift check: false alarms, detections, speed compared with other libraries, memory
+bench: .venv/dev.stamp .venv-bench/stamp  ## Speed and memory compared with other libraries: docs/performance.md (leave the machine alone meanwhile; QUICK=1: three minutes, fails where a committed ratio has fallen by a third; OPTIONS="--only train")
+	$(BIN)/python -m tests.benchmarks.bench $(if $(QUICK),--quick) $(OPTIONS)
+
+drift-alarms: .venv/dev.stamp  ## False alarms and detections of the drift check on 200 windows each
 	$(BIN)/python tests/benchmarks/drift_alarms.py
-	$(BIN)/python tests/benchmarks/drift_speed.py --peers .venv-bench/bin/python
-	$(BIN)/python tests/benchmarks/capture_speed.py
-	$(BIN)/python tests/benchmarks/capture_memory.py
 
 # One file per year below docs/years/; what is there and was made by the same code is not made again.
 years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: docs/years.md (hours; SHARD=0/4: every fourth; OPTIONS=--replay: the first seed of each kind again; OPTIONS=--render: the page alone)

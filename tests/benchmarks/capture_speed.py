@@ -73,6 +73,8 @@ def measure(form: str, rows: int, rounds: int) -> dict[str, Any]:
         "read_seconds": best,
         "read_cpu_seconds": min(busy),
         "ratio": best / min(parse),
+        "parse_rounds": parse,
+        "read_rounds": ours,
         "rows_per_second": rows / best,
         "megabytes_per_second": size / best / 1e6,
     }

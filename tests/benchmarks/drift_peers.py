@@ -1,6 +1,7 @@
 """Seconds that another tool takes for a drift check; drift_speed.py runs it in .venv-bench, where the tools are.
 
-Arguments: the peer, and a .npz with `reference` and `window` (rows, columns). Prints JSON: seconds, versions.
+Arguments: the peer, and a .npz with `reference` and `window` (rows, columns). Calculates once for each line that it
+reads, so that its rounds alternate with the project's, and prints JSON each time: seconds, versions.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def nannyml(reference: pd.DataFrame, window: pd.DataFrame) -> Call:
 
 
 def main() -> int:
-    """Prints one line of JSON."""
+    """Calculates once for each line of standard input, and prints one line of JSON for each."""
     warnings.simplefilter("ignore")
     name, path = sys.argv[1:]
     with np.load(path) as arrays:
@@ -51,10 +52,11 @@ def main() -> int:
             for part in ("reference", "window")
         ]
     call = {"evidently": evidently, "nannyml": nannyml}[name](*frames)
-    began = time.perf_counter()
-    call()
-    seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "version": version(name), "pandas": pd.__version__}))
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - began
+        print(json.dumps({"seconds": seconds, "version": version(name), "pandas": pd.__version__}), flush=True)
     return 0
 
 

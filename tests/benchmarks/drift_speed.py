@@ -1,6 +1,6 @@
 """Time of all statistics of a drift check, compared with Evidently's preset and NannyML's Kolmogorov-Smirnov.
 
-All tools get the same rows in memory, one process at a time, in alternation; figures are ratios of medians. The other
+All tools get the same rows in memory, in alternation, each in its own process; figures are ratios of medians. The other
 tools have an environment of their own (requirements/bench.lock), and only their calculation is timed. The project's
 time covers everything from the rows to the verdict: counts, moments, five statistics per feature, scores, alerts,
 calibration, verdict.
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,12 +77,27 @@ def scored(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.i
     return scores, (scores > 0.3).astype(np.int8)
 
 
-def peer(python: Path, name: str, data: Path) -> dict[str, Any]:
-    """The seconds that the other tool reports."""
-    script = Path(__file__).with_name("drift_peers.py")
-    done = subprocess.run([python, script, name, data], check=True, capture_output=True, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+@contextmanager
+def peer(python: Path, name: str, data: Path) -> Iterator[Callable[[], dict[str, Any]]]:
+    """A function that lets the other tool calculate once, in a process of its own, and returns what it reports."""
+    command: list[str | Path] = [python, Path(__file__).with_name("drift_peers.py"), name, data]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        given, made = process.stdin, process.stdout
+        assert given is not None
+        assert made is not None
+
+        def calculate() -> dict[str, Any]:
+            given.write("once\n")
+            given.flush()
+            for line in made:  # other lines are the tool's own
+                if line.startswith("{"):
+                    answer: dict[str, Any] = json.loads(line)
+                    return answer
+            raise RuntimeError(f"{name} ended with exit code {process.wait()}")
+
+        yield calculate
 
 
 def main() -> int:
@@ -106,14 +123,15 @@ def main() -> int:
 
     taken: dict[str, list[float]] = {"columns": [], "rows": [], **{name: [] for name in TARGETS}}
     versions: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder) / "rows.npz"
         np.savez(data, reference=known[0], window=window)
+        peers = {name: stack.enter_context(peer(options.peers, name, data)) for name in TARGETS}
         for _ in range(options.rounds):
             taken["columns"].append(statistics.median(ours(columns) for _ in range(OURS)))
             taken["rows"].append(statistics.median(ours(window) for _ in range(OURS)))
             for name in TARGETS:
-                answer = peer(options.peers, name, data)
+                answer = peers[name]()
                 taken[name].append(answer["seconds"])
                 versions[name] = answer["version"]
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
@@ -134,6 +152,8 @@ def main() -> int:
                 "unit": "s",
                 "size": f"{options.rows} x {len(names)}",
                 "promised": target,
+                "rounds": list(taken["columns"]),
+                "peer_rounds": list(taken[name]),
             }
         )
     Console(width=120).print(table)

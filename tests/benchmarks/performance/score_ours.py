@@ -1,0 +1,44 @@
+"""Times of the project's scorer for one row and for a batch, and of a pass over the batch's memory.
+
+Arguments: model.json, rows.npy, a file for the scores, the number of single rows. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ml.model.scorer import Scorer
+
+
+def main() -> int:
+    """Prints one line of JSON."""
+    model, rows_file, scores_file, singles = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    scorer, rows = Scorer.from_json(model.read_bytes()), np.load(rows_file)
+    single = rows[:singles].tolist()
+    scorer.score(rows[:100])
+    taken = []
+    for row in single:
+        began = time.perf_counter()
+        scorer.score_row(row)
+        taken.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    scores = scorer.score(rows)
+    batch = time.perf_counter() - began
+    passes = []
+    for _ in range(3):
+        began = time.perf_counter()
+        rows.sum()
+        passes.append(time.perf_counter() - began)
+    np.save(scores_file, scores)
+    print(json.dumps({"row": statistics.median(taken), "batch": batch, "pass": min(passes)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

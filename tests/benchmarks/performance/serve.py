@@ -1,0 +1,165 @@
+"""Requests per second and latency of the model server, compared with Flask and gunicorn with a joblib pipeline.
+
+One core for the server, another for the load generator, sixteen connections, a row a request. Both servers run for all
+rounds and get load in turn. Sampled answers are compared with the scorer.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.model import artifact
+from tests.benchmarks.performance import score, train
+from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, limited, run
+from tests.waiting import wait_until
+
+SERVER_CORE, CONNECTIONS = 0, 16
+RPS_TARGET, P99_TARGET_MS = 70.0, 5.0
+BODIES = 500
+GUNICORN = (("--threads", "4"), ("--workers", "1"), ("--workers", "2"), ("--threads", "16"))
+"""Settings to choose from; a quick run takes the first."""
+TRIAL_SECONDS = 1.5
+MAX_DIFFERENCE = 1e-9
+HERE = ROOT / "tests/benchmarks/performance"
+
+
+def measure(bench: Bench) -> list[Measured]:
+    """Requests per second, p50 and p99 of both servers."""
+    data = train.rows(bench)
+    train.train(data, train.SHIPPED)
+    score.expected(data)
+    folder = data.folder
+    bodies = [",".join(map(repr, row)) for row in np.load(folder / "rows.npy", mmap_mode="r")[:BODIES].tolist()]
+    (folder / "bodies.txt").write_text("\n".join(bodies))
+    seconds = 2.0 if bench.quick else 6.0
+    run([bench.peers, HERE / "serve_peer.py", folder / "model.json", folder / "pipeline.joblib"])
+    options = GUNICORN[0] if bench.quick else max(GUNICORN, key=lambda options: _trial(bench, folder, options))
+    with ExitStack() as stack:
+        ports = {
+            "ours": stack.enter_context(ours(folder)),
+            "peer": stack.enter_context(gunicorn(bench, folder, options)),
+        }
+        ways = {side: partial(_load, folder, port, seconds) for side, port in ports.items()}
+        ended = alternate(ways, bench.rounds(7))
+    peer_name = f"Flask, gunicorn {' '.join(options)}, joblib pipeline"
+
+    def row(name: str, figure: str, unit: str, target: float | None = None) -> Measured:
+        samples, peer_samples = (tuple(float(each[figure]) for each in ended[side]) for side in ("ours", "peer"))
+        return Measured(
+            name=name,
+            samples=samples,
+            peer_samples=peer_samples,
+            peer_name=peer_name,
+            unit=unit,
+            size=f"{CONNECTIONS} connections, 1 row a request",
+            higher_is_better=figure == "requests_per_second",
+            target=target,
+        )
+
+    limit = Measured(
+        name="serve_p99_limit",
+        samples=tuple(float(each["p99_ms"]) for each in ended["ours"]),
+        unit="ms",
+        size=f"{CONNECTIONS} connections, 1 row a request",
+        target=P99_TARGET_MS,
+    )
+    return [
+        row("serve_rps", "requests_per_second", "requests/s", RPS_TARGET),
+        row("serve_p50_ms", "p50_ms", "ms"),
+        row("serve_p99_ms", "p99_ms", "ms"),
+        limit,
+    ]
+
+
+def _trial(bench: Bench, folder: Path, options: tuple[str, ...]) -> float:
+    """Requests per second with these options of gunicorn."""
+    with gunicorn(bench, folder, options) as port:
+        return float(_load(folder, port, TRIAL_SECONDS)["requests_per_second"])
+
+
+def _load(folder: Path, port: int, seconds: float) -> dict[str, Any]:
+    """The figures of one round. Raises BenchFailed if a sampled answer is not the score of its row."""
+    core = (os.cpu_count() or 1) - 1
+    arguments: list[str | Path] = [str(port), folder / "bodies.txt", str(seconds), str(CONNECTIONS)]
+    answer = run([sys.executable, HERE / "on_core.py", str(core), sys.executable, HERE / "load.py", *arguments]).answer
+    known = np.load(folder / "scores.npy", mmap_mode="r")
+    for place, body in answer["samples"]:
+        (prediction,) = json.loads(body)["predictions"]
+        if abs(prediction["score"] - known[place]) > MAX_DIFFERENCE:
+            raise BenchFailed(f"serve: row {place} got {prediction['score']!r}, the scorer gives {known[place]!r}")
+    if not answer["samples"]:
+        raise BenchFailed("serve: too few answers to compare one")
+    return answer
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[int]:
+    """The port of the model server with the model of `folder`, as the AWS emulator starts it."""
+    model, ready = folder / "served", folder / "served-port"
+    for name, content in {**artifact.code_files(ROOT), "model.json": (folder / "model.json").read_bytes()}.items():
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_bytes(content)
+    ready.unlink(missing_ok=True)
+    server: list[str | Path] = [
+        "-m",
+        "local_aws.sagemaker.hosting.model_server",
+        "--model-dir",
+        model,
+        "--ready-file",
+        ready,
+    ]
+    environment = {"PATH": os.environ["PATH"], "SAGEMAKER_PROGRAM": "inference.py"}
+    with _started([sys.executable, *server], environment) as process:
+        wait_until(lambda: process.poll() is not None or ready.exists())
+        if not ready.exists():
+            raise BenchFailed(f"serve: the model server ended with {process.returncode}")
+        yield int(ready.read_text())
+
+
+@contextmanager
+def gunicorn(bench: Bench, folder: Path, options: tuple[str, ...]) -> Iterator[int]:
+    """The port of the peer's server; gunicorn takes the listening socket, so no port is guessed."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port = listener.getsockname()[1]
+        server = ["-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--log-level", "error"]
+        environment = os.environ | limited(1) | {"PEER_PIPELINE": str(folder / "pipeline.joblib")}
+        command: list[str | Path] = [bench.peers, *server, "--pythonpath", HERE, *options, "serve_peer:app"]
+        with _started(command, environment, listener.fileno()) as process:
+            wait_until(lambda: process.poll() is not None or _answers(port))
+            yield port
+
+
+@contextmanager
+def _started(
+    command: list[str | Path], environment: dict[str, str], *inherited: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    on_core = [sys.executable, HERE / "on_core.py", str(SERVER_CORE)]
+    process = subprocess.Popen([*map(str, on_core), *map(str, command)], env=environment, pass_fds=inherited)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
