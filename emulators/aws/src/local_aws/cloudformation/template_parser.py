@@ -5,8 +5,8 @@ Builds YAML's plain types and CloudFormation's functions only, and executes noth
 
 from __future__ import annotations
 
+import copy
 import functools
-import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,13 +35,13 @@ def install() -> None:
 
 def parse(text: str) -> Any:
     """The document, which the caller may change. Raises yaml.YAMLError if the text is not YAML."""
-    return pickle.loads(_pickled(text))  # noqa: S301 - pickled here
+    return copy.deepcopy(_parsed(text))
 
 
 @functools.lru_cache(maxsize=64)
-def _pickled(text: str) -> bytes:
+def _parsed(text: str) -> Any:
     loader = _Loader(text)
     try:
-        return pickle.dumps(loader.get_single_data())
+        return loader.get_single_data()
     finally:
         loader.dispose()
