@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import pickle
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,18 +99,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def parsed_once() -> Iterator[None]:
     """botocore's JSON files are parsed once per process instead of once per session.
 
-    Each session gets a copy of the models of S3, because a client changes the paths in them.
+    Each session parses the models of S3, because a client changes the paths in them.
     """
     if importlib.util.find_spec("botocore") is None:  # SageMaker's container, whose versions `make container` tests
         yield
         return
     from botocore.loaders import JSONFileLoader
 
-    shared = functools.cache(JSONFileLoader().load_file)
-    pickled = functools.cache(lambda path: pickle.dumps(shared(path)))
+    loader = JSONFileLoader()
+    parse = loader.load_file
+    shared = functools.cache(parse)
 
     def load(_: JSONFileLoader, path: str) -> Any:
-        return pickle.loads(pickled(path)) if f"{os.sep}s3" in path else shared(path)  # noqa: S301 - its own
+        return parse(path) if f"{os.sep}s3" in path else shared(path)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", load)

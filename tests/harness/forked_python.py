@@ -1,7 +1,8 @@
 """Runs `python -m MODULE` in a fork of a process that has imported the slow libraries; not a test itself.
 
-Importing pandas, SciPy, scikit-learn and imbalanced-learn takes longer than a step on small data. The process imports
-nothing of this repository, so that every run imports the code that its own environment names, and starts no thread.
+Importing pandas, SciPy and scikit-learn takes longer than a step on small data. The process imports nothing of this
+repository, so that every run imports the code that its own environment names. Its libraries compute on one thread: a
+fork has no other thread than the one that forks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HASH_SEED = "0"
 """PYTHONHASHSEED of every run."""
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def run(
@@ -38,7 +40,10 @@ def run(
         assert server.stdout is not None
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
-        code = int(server.stdout.readline())
+        answer = server.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the process that is forked has ended with exit code {server.wait()}")
+        code = int(answer)
         texts = [Path(path).read_text("utf-8") for path in outputs]
     return subprocess.CompletedProcess([module, *arguments], code, *texts)
 
@@ -48,9 +53,11 @@ def _server() -> subprocess.Popen[str]:
     """The process that is forked, one for each test process; it ends when its standard input does."""
     process = subprocess.Popen(
         [sys.executable, __file__],
-        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": HASH_SEED}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": HASH_SEED, **_ONE_THREAD},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
 
     def end() -> None:
         with process:
