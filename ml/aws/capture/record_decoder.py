@@ -144,7 +144,7 @@ def _documents(body: str, where: str, key: str, known: frozenset[str]) -> list[A
         found = _rows(_json(text), key, known)
     except ValueError:
         try:
-            found = [row for line in text.splitlines() if line.strip() for row in _rows(_json(line), key, known)]
+            found = [row for line in text.split("\n") if line.strip() for row in _rows(_json(line), key, known)]
         except ValueError as error:
             raise Unreadable(f"{where}: not JSON") from error
     if not all(type(row) in (dict, list) for row in found) and where == _INPUT:

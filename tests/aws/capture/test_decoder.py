@@ -221,6 +221,24 @@ def test_categories_have_the_same_places_both_ways(lines: list[bytes], many: boo
         assert found() == together
 
 
+@pytest.mark.parametrize("text", ["\x85", "\u2028", "\u2029", "\x1c"])
+def test_text_with_another_line_separator_is_one_row(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """JSON lines end with a line feed, as the endpoint reads them; other separators are text."""
+    rows = captured_lines.named([_row("food"), _row(f"a{text}b")])
+    body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+
+    def never(*arguments: Any) -> Any:
+        raise NotUniform
+
+    monkeypatch.setattr(column_decoder, "decode_inputs", never)
+    block = Block(
+        source=SOURCE, first=1, data=line((body, LINES), (captured_lines.predictions([0.5] * len(rows)), JSON))
+    )
+    decoded = decode([block], INPUTS, 0, 1 << 62, SHOPS)
+    assert len(rows_of(decoded)) == 2
+    assert list(decoded.unread) == []
+
+
 def test_category_is_counted_by_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """A level has its place, any other text the last one; what is no category is missing, with a finding."""
     shops: list[Any] = ["food", " food", None, 5411, "unseen", 1.5, []]
