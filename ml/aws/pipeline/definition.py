@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ml.aws import session
+from ml.aws.pipeline import definition_cache
 from ml.aws.pipeline.sdk import quiet
 
 if TYPE_CHECKING:
@@ -28,11 +29,16 @@ _DESCRIPTION = (
 def definition(platform: Platform, training: ModelFile) -> str:
     """The pipeline's definition as JSON with sorted keys. Calls nothing and needs no credentials.
 
-    Equal platforms and equal `compute` give equal bytes, in any process and on any day.
+    Equal platforms and equal `compute` give equal bytes, in any process and on any day; so a runner's tool cache may
+    hold it.
 
     Raises:
         NoImage: the image that the jobs run in is not published in the platform's region.
     """
+    return definition_cache.cached(platform, training, lambda: _build(platform, training))
+
+
+def _build(platform: Platform, training: ModelFile) -> str:
     with quiet(platform.region):
         from ml.aws.pipeline.steps import Workflow
 
