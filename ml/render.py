@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from ml.clock import stamp
 from ml.console import out
@@ -21,7 +22,9 @@ def as_json(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON types."""
+    """`value` in JSON types; a file of model-config/ as its fields."""
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -50,7 +53,7 @@ def table(rows: Iterable[tuple[str, Any]], *, title: str | None = None) -> Table
     grid.add_column(overflow="fold")
     for label, text in rows:
         if text is not None:
-            grid.add_row(label, str(text))
+            grid.add_row(Text(label), Text(str(text)))  # as text: a value of others is never markup
     return grid
 
 

@@ -60,6 +60,13 @@ def stored_days(bucket: str, endpoint: str) -> dict[date, Listed]:
     return dict(sorted((day, item) for day, item in days if day is not None))
 
 
+def has_event(bucket: str, stored: Listed, event_id: str) -> bool:
+    """Whether the index object `stored` has a row of that id. Raises CloudError, DataError."""
+    content = s3_objects.read(f"s3://{bucket}/{stored.key}")
+    ids = pq.read_table(pa.BufferReader(content), columns=["event_id"], filters=[("event_id", "==", event_id)])
+    return bool(ids.num_rows)
+
+
 class ScoredRows:
     """The index of the endpoint `endpoint` in the lake `bucket`.
 

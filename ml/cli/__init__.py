@@ -13,14 +13,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ml.cli import ci, data, drift, infrastructure, labels, local, release, score_and_evaluate, training
+from ml.cli import audit, ci, data, drift, infrastructure, labels, local, release, score_and_evaluate, training
 from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
 _CODES = (
     "Exit codes: 0 success, 1 unexpected, 2 wrong command line, 3 model-config, 4 data, 5 model archive, "
     "6 gate failed, 7 refused, 8 training failed, 9 not deployed, 10 AWS, 11 Git, 12 GitHub, "
-    "13 not ready."
+    "13 not ready, or sources disagree."
 )
 _MESSAGE_CHARACTERS = 300  # of an unexpected error
 _INTERRUPTED = 128 + signal.SIGINT  # the exit code that typer uses after Ctrl-C
@@ -28,6 +28,7 @@ app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Data and training", training.app, {"data": data.app, "labels": labels.labels, "pipeline": training.pipeline}),
     ("Approval, deployment, drift", release.app, {"drift": drift.drift}),
+    ("What happened, and why", audit.app, {}),
     ("Models offline", score_and_evaluate.app, {}),
     ("Checks of a pull request", ci.app, {}),
     ("Platform", infrastructure.app, {"infra": infrastructure.infra}),

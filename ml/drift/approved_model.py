@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ml import config
-from ml.aws import s3_objects
 from ml.errors import ArtifactError, Refused
 from ml.gitops import approvals
 from ml.gitops.repository import Repository
-from ml.model import artifact
+from ml.model.document_fields import ArtifactInvalid
 from ml.model.drift import detector
 from ml.model.drift.sequential_fraud_rate_test import FraudRates
 from ml.model.scorer import Scorer
+from ml.records import model_archive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +62,12 @@ class Model:
         record = approvals.read_record(repository, revision, approval)
         if record is None:
             raise Refused(f"{config.approval_path(approval)} does not exist, so the model is unknown")
-        content = s3_objects.read(record.artifact.uri)
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != record.artifact.sha256:
-            raise Refused(
-                f"{record.artifact.uri} has sha256 {digest}, but {config.approval_path(approval)} approved "
-                f"{record.artifact.sha256}; find out who replaced it"
-            )
+        archive = model_archive.read_approved(record)
         try:
-            archive = artifact.read(content)
             reference = detector.Reference.of(archive.baseline)
             rates = FraudRates.of(archive.baseline)
             reference.names, reference.scores  # noqa: B018 - parsed here, so that a defect is reported with its URI
-        except (artifact.ArtifactInvalid, KeyError, TypeError) as error:
+        except (ArtifactInvalid, KeyError, TypeError) as error:
             raise ArtifactError(f"{record.artifact.uri}: no drift reference can be read from it ({error})") from error
         return cls(
             record=record, reference=reference, amount=archive.model.document.amount, rates=rates, scorer=archive.model

@@ -1,0 +1,55 @@
+"""Finds how an approval reached main: its merge commit in Git, and its pull request and reviews on GitHub. Reads only.
+
+The merge commit is Git's word, the pull request GitHub's; who merged is taken from GitHub where there is a pull
+request, because the author of a commit proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ml import config
+from ml.errors import GitHubError
+from ml.gitops import merged_pulls
+from ml.gitops.github_client import GitHub
+from ml.gitops.merged_pulls import MergedPull
+from ml.gitops.repository import Commit, Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The commit that brought a record to main, and its pull request.
+
+    `pull` is None if GitHub knows none of that commit, or was not asked; then `unread` says why.
+    """
+
+    commit: str
+    author: str
+    time: datetime
+    subject: str
+    pull: MergedPull | None
+    unread: str = ""
+
+
+def landing_commit(repository: Repository, revision: str, approval: int) -> Commit | None:
+    """The first-parent commit of `revision` that brought the record of `approval`; None if there is no record."""
+    commits = repository.log(revision, config.approval_path(approval), first_parent=True)
+    return commits[-1] if commits else None
+
+
+def of(commit: Commit, *, base: str = "main") -> Origin:
+    """The origin of what `commit` brought to `base`. A GitHub that cannot be asked is no error, and is said."""
+    pull, unread = None, ""
+    try:
+        pull = merged_pulls.by_merge_commit(GitHub.from_environment(), [commit.sha], base=base).get(commit.sha)
+    except GitHubError as error:
+        unread = str(error)
+    return Origin(
+        commit=commit.sha,
+        author=commit.author,
+        time=commit.time,
+        subject=commit.subject,
+        pull=pull,
+        unread=unread,
+    )

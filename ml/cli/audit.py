@@ -1,0 +1,118 @@
+"""`fraudops explain`: answers about what happened, from the records of Git, the lake and the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ml.cli.options import HERE, Repo, View, day, group, verb
+
+if TYPE_CHECKING:
+    from ml.commands.explain import Decision
+
+app = group("Ask what happened, and why.")
+_SHOWN_TERMS = 8
+
+
+@verb(app, example="fraudops explain 4f1c20260301#3 --day 2026-03-01")
+def explain(
+    event_id: Annotated[
+        str, typer.Argument(metavar="EVENT_ID", help="The request's event_id, or INFERENCE_ID#ROW if it had none.")
+    ],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--day",
+            metavar="YYYY-MM-DD",
+            help="The day of the answer (UTC); by default the index of scored rows and the latest days are searched.",
+        ),
+    ] = None,
+    repo: Repo = HERE,
+) -> View:
+    """Explain the decision on a captured transaction: model, score, reasons, label and approval."""
+    from ml.commands.explain import explain as run
+
+    result = run(repo, event_id, day=day(on, "--day"))
+    return View(value=result, rows=_decision_rows(result), error=result.error)
+
+
+def _decision_rows(found: Decision) -> list[tuple[str, Any]]:
+    from ml import render
+
+    stamp = render.plain
+    record, again = found.record, found.recomputed
+    repeated = f"; the last of {found.answers_of_the_day} answers of the day" if found.answers_of_the_day > 1 else ""
+    outcome = {1: "alert", 0: "no alert", -1: "no decision captured"}[found.decision]
+    rows: list[tuple[str, Any]] = [
+        ("event", found.event_id),
+        ("answered", f"{stamp(found.at)} by {found.endpoint}, row {found.row + 1} of {found.rows}{repeated}"),
+        ("captured", found.captured),
+        (
+            "decision",
+            f"{outcome}: score {found.score:.6g}, threshold {found.threshold:.6g} ({found.threshold_policy})",
+        ),
+        ("model", f"approval {record.approval:04d}, sha256 {record.artifact.sha256}"),
+        ("archive", record.artifact.uri),
+    ]
+    if again is not None:
+        rows.append(("computed again", f"{again.score:.6g}; fraud rate to expect {again.calibrated:.3g}"))
+        for part in again.parts:
+            rows += _part_rows(part)
+    rows += [("label", f"{_label(each.label)}, {each.channel}, known {stamp(each.known_at)}") for each in found.labels]
+    counts = f"{_label(found.label)} counts" if len(found.labels) > 1 else None
+    metrics = {name: render.figure(metric.model_dump()) for name, metric in record.metrics.items()}
+    return [
+        *rows,
+        ("label", counts if found.labels else "none is known"),
+        (
+            "deployed",
+            ", ".join(f"{each.approval:04d} on {each.finished} ({each.status})" for each in found.deployments),
+        ),
+        *_origin_rows(found.origin),
+        ("trained", f"by commit {record.commit} on data {record.data.sha256}, {record.data.rows:,} rows"),
+        ("gate", f"{record.verdict.status}: {record.verdict.reason}"),
+        *((name.replace("_", " "), text) for name, text in metrics.items() if name in ("recall", "precision")),
+        ("evaluation", record.evaluation.uri),
+        *(("disagrees", text) for text in found.disagreements),
+    ]
+
+
+def _label(label: int | None) -> str:
+    return "fraud" if label == 1 else "legitimate"
+
+
+def _part_rows(part: Any) -> list[tuple[str, str]]:
+    name = f"{part.pattern} pattern"
+    rows = [(name, f"log-odds {part.log_odds:+.3f}, probability {part.probability:.3g}")]
+    rows += [(f"  {term.input}", _term(term)) for term in part.terms[:_SHOWN_TERMS]]
+    if rest := part.terms[_SHOWN_TERMS:]:
+        rows.append((f"  {len(rest)} others", f"{sum(term.log_odds for term in rest):+.3f}"))
+    return [*rows, ("  intercept", f"{part.intercept:+.3f}")]
+
+
+def _term(term: Any) -> str:
+    value = f"{term.value:.6g}" if isinstance(term.value, float) else term.value or "(empty)"
+    if term.level is not None and term.level != term.value:
+        value += f" {term.level}"
+    elif term.low is not None or term.high is not None:
+        low, high = ("" if end is None else f"{end:.6g}" for end in (term.low, term.high))
+        value += f", hour {low} to {high}" if term.hour_of_day else f" in {low or '-∞'} to {high or '∞'}"
+    return f"{term.log_odds:+.3f}  {value}"
+
+
+def _origin_rows(origin: Any) -> list[tuple[str, str]]:
+    from ml import render
+
+    if origin is None:
+        return []
+    rows = [
+        ("approved", f"by commit {origin.commit} of {origin.author}, {render.plain(origin.time)}: {origin.subject}")
+    ]
+    pull = origin.pull
+    if pull is not None:
+        reviewers = ", ".join(pull.approved_by) or "nobody"
+        text = f"{pull.url} by {pull.author}, merged by {pull.merged_by}, approved by {reviewers}"
+    else:
+        text = f"not read: {origin.unread}" if origin.unread else "GitHub knows none with that merge commit"
+    return [*rows, ("pull request", text)]
