@@ -20,8 +20,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES_FILE = ROOT / "docs/import_rules.yaml"
-SOURCES = {"ml": ROOT, "deploy_model": ROOT / "infra", "local_aws": ROOT / "emulators/aws/src"}
-SOURCES["local_github"] = ROOT / "emulators/github/src"
+SOURCES = {"ml": ROOT, "deploy_model": ROOT / "infra", "serving": ROOT / "infra"}
+SOURCES |= {f"local_{name}": ROOT / f"emulators/{name}/src" for name in ("aws", "github")}
 """Top-level package → the folder that holds it."""
 
 

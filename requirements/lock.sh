@@ -27,5 +27,6 @@ done
 compile ml/steps/requirements.txt $in/steps.in --no-deps --no-annotate -c $in/run.lock
 compile $in/container.lock $in/container.in
 python=3.12 compile $in/serving-stack.lock $in/serving-stack.in --overrides $in/overrides.in -c $in/container.lock
+python=3.12 compile $in/serving-image.lock $in/serving-image.in -c $in/dev.lock
 compile $in/bench.lock $in/bench.in
 compile $in/checkov.lock $in/checkov.in

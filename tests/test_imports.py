@@ -35,7 +35,9 @@ def test_module_imports_what_its_folder_may_import(rule: structure.Rule, name: s
     """A module imports only the folders and packages that the rule of its folder names."""
     for imported in structure.imports(path):
         top = imported.split(".")[0]
-        if top in ("ml", "deploy_model") or (top in structure.SOURCES and rule.folder.startswith("emulators/")):
+        if top in ("ml", "deploy_model", "serving") or (
+            top in structure.SOURCES and rule.folder.startswith("emulators/")
+        ):
             allowed = any(f"{imported}.".startswith(f"{module}.") for module in rule.modules)
             assert allowed, f"{path}: {rule.folder} may not import {imported}"
         elif top not in sys.stdlib_module_names and rule.packages is not None:

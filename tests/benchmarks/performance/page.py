@@ -39,10 +39,11 @@ NOTES = {
     "score": "All sides score with the numbers of one trained model; the run fails if a score differs by more than "
     "1e-9 (ONNX Runtime, which computes in single precision: 1e-5). A row is the median of thousands, one call each; "
     "rows and batch are in memory. The pass over memory is the sum of the batch.",
-    "serve": "One core for the server and one for the load generator, which is the project's own (asyncio and uvloop) "
-    "because `wrk` is in no package registry; it is the same for both sides. Sixteen connections, a row a request as "
-    "CSV, no capture. Sampled answers are compared with the scorer. gunicorn runs with the workers and threads that "
-    "answered most requests in a trial.",
+    "serve": "The server of the serving image (`infra/serving`). One core for the server and one for the load "
+    "generator, `wrk` with one thread, or where it is not installed `tests/benchmarks/performance/load.py`; it is the "
+    "same for both sides. Sixteen connections, a row a request as CSV, no capture. Answers sampled on one more "
+    "connection are compared with the scorer. gunicorn runs with the workers and threads that answered most requests "
+    "in a trial.",
     "drift": "All statistics of a check from rows in memory to the verdict; of the other tools only their calculation "
     "is timed. Memory is the peak of a check of captured rows that are generated as a stream.",
     "capture": "Captured lines in memory, to arrays; the peer only parses the same lines as JSON. `_500` has 500 rows "

@@ -15,6 +15,8 @@ import numpy as np
 
 from ml.model.scorer import Scorer
 
+REPEATS = 5  # of the batch; the shortest time counts, because other work only lengthens it
+
 
 def main() -> int:
     """Prints one line of JSON."""
@@ -27,16 +29,16 @@ def main() -> int:
         began = time.perf_counter()
         scorer.score_row(row)
         taken.append(time.perf_counter() - began)
-    began = time.perf_counter()
-    scores = scorer.score(rows)
-    batch = time.perf_counter() - began
-    passes = []
-    for _ in range(3):
+    batches, passes = [], []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        scores = scorer.score(rows)
+        batches.append(time.perf_counter() - began)
         began = time.perf_counter()
         rows.sum()
         passes.append(time.perf_counter() - began)
     np.save(scores_file, scores)
-    print(json.dumps({"row": statistics.median(taken), "batch": batch, "pass": min(passes)}))
+    print(json.dumps({"row": statistics.median(taken), "batch": min(batches), "pass": min(passes)}))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Requests per second and latency of the model server, compared with Flask and gunicorn with a joblib pipeline.
+"""Requests per second and latency of the serving image's server, compared with Flask, gunicorn and a joblib pipeline.
 
 One core for the server, another for the load generator, sixteen connections, a row a request. Both servers run for all
 rounds and get load in turn. Sampled answers are compared with the scorer.
@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.model import artifact
-from tests.benchmarks.performance import score, train
+from tests.benchmarks.performance import score, train, wrk
 from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, limited, run
 from tests.waiting import wait_until
 
@@ -92,8 +91,7 @@ def _trial(bench: Bench, folder: Path, options: tuple[str, ...]) -> float:
 def _load(folder: Path, port: int, seconds: float) -> dict[str, Any]:
     """The figures of one round. Raises BenchFailed if a sampled answer is not the score of its row."""
     core = (os.cpu_count() or 1) - 1
-    arguments: list[str | Path] = [str(port), folder / "bodies.txt", str(seconds), str(CONNECTIONS)]
-    answer = run([sys.executable, HERE / "on_core.py", str(core), sys.executable, HERE / "load.py", *arguments]).answer
+    answer = wrk.measure(port, folder / "bodies.txt", seconds, CONNECTIONS, core)
     known = np.load(folder / "scores.npy", mmap_mode="r")
     for place, body in answer["samples"]:
         (prediction,) = json.loads(body)["predictions"]
@@ -106,26 +104,26 @@ def _load(folder: Path, port: int, seconds: float) -> dict[str, Any]:
 
 @contextmanager
 def ours(folder: Path) -> Iterator[int]:
-    """The port of the model server with the model of `folder`, as the AWS emulator starts it."""
-    model, ready = folder / "served", folder / "served-port"
-    for name, content in {**artifact.code_files(ROOT), "model.json": (folder / "model.json").read_bytes()}.items():
-        (model / name).parent.mkdir(parents=True, exist_ok=True)
-        (model / name).write_bytes(content)
-    ready.unlink(missing_ok=True)
-    server: list[str | Path] = [
-        "-m",
-        "local_aws.sagemaker.hosting.model_server",
-        "--model-dir",
-        model,
-        "--ready-file",
-        ready,
-    ]
-    environment = {"PATH": os.environ["PATH"], "SAGEMAKER_PROGRAM": "inference.py"}
-    with _started([sys.executable, *server], environment) as process:
-        wait_until(lambda: process.poll() is not None or ready.exists())
-        if not ready.exists():
+    """The port of the serving image's server with the model of `folder`."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'infra'}",
+        "SM_MODEL_DIR": str(folder),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+    }
+    with _started([sys.executable, "-m", "serving.server", "serve"], environment) as process:
+        wait_until(lambda: process.poll() is not None or _answers(port))
+        if process.poll() is not None:
             raise BenchFailed(f"serve: the model server ended with {process.returncode}")
-        yield int(ready.read_text())
+        yield port
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextmanager
