@@ -21,5 +21,10 @@ def quantile_edges(values: ArrayLike, levels: Sequence[float] | NDArray[np.float
     """
     array = np.asarray(values, dtype=np.float64)
     edges: NDArray[np.float64] = np.unique(np.quantile(array, levels)) if len(levels) else np.empty(0)
-    occupied: NDArray[np.bool_] = np.diff(np.searchsorted(np.sort(array), edges, side="left"), prepend=0) > 0
+    return occupied_edges(edges, np.searchsorted(np.sort(array), edges, side="left"))
+
+
+def occupied_edges(edges: NDArray[np.float64], below: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Those of ascending `edges` that end a bin with a value; `below` are the numbers of values below each edge."""
+    occupied: NDArray[np.bool_] = np.diff(below, prepend=0) > 0
     return edges[occupied]

@@ -59,8 +59,28 @@ def fit(
         return _fit_out_of_fold(training, train, held)
     made = estimator.fit(training, *train)
     log_odds, scores = _scored(training, made, held[0])
+    return of_validation(training, made, (features.amounts(training.columns, held[0]), held[1]), log_odds, scores)
+
+
+def of_validation(
+    training: Training,
+    fitted: Fitted,
+    held: tuple[NDArray[np.float64] | None, NDArray[np.int8]],
+    log_odds: NDArray[np.float64],
+    scores: NDArray[np.float64],
+) -> Fit:
+    """A fitted model with the threshold that the policy chooses on validation rows.
+
+    Args:
+        held: the amounts and the labels of the validation rows, in order of time; amounts are None if the data has
+            none.
+        log_odds, scores: of the same rows, by the exported model.
+
+    Raises:
+        ValueError: there is no threshold that the policy allows.
+    """
     blocks, source = training.out_of_fold.blocks, threshold_evidence.VALIDATION
-    return _finish(training, made, held, log_odds, scores, blocks=blocks, source=source, validation_scores=None)
+    return _finish(training, fitted, held, log_odds, scores, blocks=blocks, source=source, validation_scores=None)
 
 
 def _fit_out_of_fold(
@@ -81,8 +101,9 @@ def _fit_out_of_fold(
     source = threshold_evidence.OUT_OF_FOLD
     kept = scores[len(scores) - len(validation[1]) :]
     return _finish(
-        training, made, (rows, labels), log_odds, scores, blocks=blocks, source=source, validation_scores=kept
-    )
+        training, made, (features.amounts(training.columns, rows), labels), log_odds, scores,
+        blocks=blocks, source=source, validation_scores=kept,
+    )  # fmt: skip
 
 
 def _scored(training: Training, fitted: Fitted, rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -95,7 +116,7 @@ def _scored(training: Training, fitted: Fitted, rows: pd.DataFrame) -> tuple[NDA
 def _finish(
     training: Training,
     fitted: Fitted,
-    scored: tuple[pd.DataFrame, NDArray[np.int8]],
+    held: tuple[NDArray[np.float64] | None, NDArray[np.int8]],
     log_odds: NDArray[np.float64],
     scores: NDArray[np.float64],
     *,
@@ -103,9 +124,9 @@ def _finish(
     source: str,
     validation_scores: NDArray[np.float64] | None,
 ) -> Fit:
-    rows, labels = scored
+    amounts, labels = held
     rule = training.threshold
-    score = threshold.choose(rule, scores, labels, features.amounts(training.columns, rows))
+    score = threshold.choose(rule, scores, labels, amounts)
     expected = threshold_evidence.expected(rule.policy, score, scores, labels, blocks=blocks, source=source)
     return Fit(
         fitted=fitted,

@@ -6,13 +6,14 @@ used, and never looks at labels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.model import category_levels, features
+from ml.model import category_levels
 from ml.model.training_settings import Columns, Training
 from ml.steps.job_runner import StepFailed
 
@@ -73,12 +74,17 @@ def check_values(rows: pa.Table, training: Training) -> None:
 
 def notes(training: Training, rows: pd.DataFrame) -> tuple[str, ...]:
     """One sentence for each category: its levels among the training `rows`, and what is left to the common one."""
+    return notes_of_counts(training, {name: Counter(rows[name].tolist()) for name in training.columns.categories})
+
+
+def notes_of_counts(training: Training, counts: Mapping[str, Counter[str]]) -> tuple[str, ...]:
+    """The same from the number of training rows of each value."""
     made, least = [], training.categories.min_rows
     for name in training.columns.categories:
-        levels = features.frequent_levels(rows[name], least)
-        rest = rows[name][~rows[name].isin(levels)]
+        rest = [rows for rows in counts[name].values() if rows < least]
         made.append(
-            f"Category {name}: {len(levels)} values have {least:,} training rows or more; {rest.nunique():,} rarer "
-            f"values in {len(rest):,} rows share one coefficient, as do values that training has not seen."
+            f"Category {name}: {len(counts[name]) - len(rest)} values have {least:,} training rows or more; "
+            f"{len(rest):,} rarer values in {sum(rest):,} rows share one coefficient, as do values that training has "
+            f"not seen."
         )
     return tuple(made)

@@ -91,16 +91,18 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
         make = _adapted if kind == ADAPT else partial(_with_new_threshold, kind)
         document, evidence = make(training, train_rows, champion)
     further = (*training.columns.left_out(), *(category_columns.notes(training, train_rows) if kind == FIT else ()))
-    evidence = dataclasses.replace(evidence, notes=(*evidence.notes, *further))
+    reference = start_reference(training.columns, train_rows, train_rows[LABEL], times=prepared_files.times(train_rows))
+    write(model, document, reference, evidence, further)
+
+
+def write(
+    model: Path, document: dict[str, Any], reference: dict[str, Any], evidence: FitEvidence, notes: tuple[str, ...]
+) -> None:
+    """Writes the model's files: its document, the training rows' drift reference, and the evidence with `notes`."""
+    evidence = dataclasses.replace(evidence, notes=(*evidence.notes, *notes))
     _log_evidence(evidence)
     model.mkdir(parents=True, exist_ok=True)
-    documents = {
-        "model.json": document,
-        "baseline.json": start_reference(
-            training.columns, train_rows, train_rows[LABEL], times=prepared_files.times(train_rows)
-        ),
-        fit_evidence.FILE: evidence.to_dict(),
-    }
+    documents = {"model.json": document, "baseline.json": reference, fit_evidence.FILE: evidence.to_dict()}
     for name, content in documents.items():
         (model / name).write_text(document_fields.canonical(content) + "\n", encoding="utf-8")
 

@@ -24,17 +24,18 @@ UNTESTED = frozenset({"ks", "mean_shift"})
 
 def reference(name: str, texts: Iterable[str]) -> dict[str, Any]:
     """The category `name` as baseline.json holds it: its values, sorted, and their numbers of rows."""
-    return _document(name, Counter(texts))
+    return document(name, Counter(texts))
 
 
 def extended(item: Mapping[str, Any], texts: Iterable[str]) -> dict[str, Any]:
     """The reference `item` with further rows."""
     counts = Counter(dict(zip(item["values"], item["counts"], strict=True)))
     counts.update(texts)
-    return _document(item["name"], counts)
+    return document(item["name"], counts)
 
 
-def _document(name: str, counts: Counter[str]) -> dict[str, Any]:
+def document(name: str, counts: Counter[str]) -> dict[str, Any]:
+    """The same from the number of rows of each value."""
     kept = sorted(sorted(counts, key=lambda text: (-counts[text], text))[:MAX_VALUES])
     return {
         "name": name,

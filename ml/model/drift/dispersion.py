@@ -6,6 +6,7 @@ Sums of parts add up, so that the drift reference can be completed from parts of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,11 +47,26 @@ class Dispersion:
             return cls(variance=0.0, mean=0.0, longer_variance=0.0, longer_mean=0.0)
         interior = np.asarray(edges, dtype=np.float64)
         bands = np.searchsorted(interior, np.asarray(amounts, dtype=np.float64), side="right")
-        fraud, size = np.asarray(labels) == 1, len(interior) + 1
+        return cls.of_counts(hours, bands, np.ones(len(hours)), np.asarray(labels) == 1, size=len(interior) + 1)
+
+    @classmethod
+    def of_counts(
+        cls,
+        hours: NDArray[np.int64],
+        bands: NDArray[np.int64],
+        rows: NDArray[np.float64],
+        frauds: NDArray[Any],
+        *,
+        size: int,
+    ) -> Dispersion:
+        """The same from the numbers of rows and frauds in cells, each an hour since 1970 and one of `size` bands.
+
+        A cell may occur several times.
+        """
         days = hours // _HOURS_PER_DAY
         short = (int(hours.max()) - int(hours.min())) / _HOURS_PER_DAY < _MIN_DAYS
-        variance, mean = _sums(hours if short else days, bands, fraud, size)
-        longer_variance, longer_mean = _sums(days if short else days // _DAYS_PER_WEEK, bands, fraud, size)
+        variance, mean = _sums(hours if short else days, bands, rows, frauds, size)
+        longer_variance, longer_mean = _sums(days if short else days // _DAYS_PER_WEEK, bands, rows, frauds, size)
         return cls(variance=variance, mean=mean, longer_variance=longer_variance, longer_mean=longer_mean)
 
     def __add__(self, other: Dispersion) -> Dispersion:
@@ -69,7 +85,7 @@ class Dispersion:
 
 
 def _sums(
-    blocks: NDArray[np.int64], bands: NDArray[np.int64], fraud: NDArray[np.bool_], size: int
+    blocks: NDArray[np.int64], bands: NDArray[np.int64], counts: NDArray[np.float64], fraud: NDArray[Any], size: int
 ) -> tuple[float, float]:
     """Variance and mean of the fraud counts, summed over blocks of time and amount bands; 0 with too few blocks."""
     _, block = np.unique(blocks, return_inverse=True)
@@ -77,7 +93,7 @@ def _sums(
     if count < _MIN_BLOCKS:
         return 0.0, 0.0
     cell = block * size + bands
-    rows, frauds = (np.bincount(part, minlength=count * size).reshape(count, size) for part in (cell, cell[fraud]))
+    rows, frauds = (np.bincount(cell, part, count * size).reshape(count, size) for part in (counts, fraud))
     expected = rows * (frauds.sum(axis=0) / np.maximum(rows.sum(axis=0), 1))
     squares = float(((frauds - expected) ** 2).sum())
     return squares * count / (count - 1), float(expected.sum())

@@ -146,10 +146,10 @@ def _moments(minimum: float | None, maximum: float | None, mean: float, std: flo
 def observed(columns: Columns, name: str, values: ArrayLike) -> NDArray[np.float64]:
     """The values to summarise: of the time column the time of day in its unit, because the time always grows."""
     array = np.asarray(values, dtype=np.float64)
-    return np.mod(array, _day(columns)) if name == columns.clock else array
+    return np.mod(array, day_length(columns)) if name == columns.clock else array
 
 
-def _day(columns: Columns) -> float:
+def day_length(columns: Columns) -> float:
     """The length of a day in the unit of the time column."""
     return float(HOURS * SECONDS_PER_HOUR * time_units.per_second(columns.time.unit if columns.time else None))
 
@@ -166,8 +166,13 @@ def _reference(columns: Columns, name: str, values: ArrayLike) -> dict[str, Any]
     array = observed(columns, name, values)
     summary = Summary.reference(array)
     if name == columns.clock:  # every second of the day is in range, even if the reference covers only some hours
-        summary = Summary.of(array, summary.edges, 0.0, _day(columns))
-    return {"name": name, "kind": _kind(columns, name), "values": _distinct_values(array)} | summary.to_dict()
+        summary = Summary.of(array, summary.edges, 0.0, day_length(columns))
+    return number_item(columns, name, _distinct_values(array), summary)
+
+
+def number_item(columns: Columns, name: str, values: list[float] | None, summary: Summary) -> dict[str, Any]:
+    """A number as baseline.json holds it; `values` are its distinct values, None if they are many."""
+    return {"name": name, "kind": _kind(columns, name), "values": values} | summary.to_dict()
 
 
 def _distinct_values(values: NDArray[np.float64]) -> list[float] | None:
@@ -187,15 +192,29 @@ def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike, *, times: A
     amounts = _amounts(columns, X)
     edges = np.unique(np.quantile(amounts, BAND_LEVELS)) if columns.amount is not None else np.empty(0)
     bursts = Dispersion.of(times, amounts, y, edges)
+    return started(
+        [_reference(columns, name, X[name]) for name in columns.inputs], edges, bursts, bands_of(edges, amounts, y)
+    )
+
+
+def started(
+    inputs: list[dict[str, Any]], edges: NDArray[np.float64], bursts: Dispersion, bands: Mapping[str, list[int]]
+) -> dict[str, Any]:
+    """A reference of training rows from its parts.
+
+    Args:
+        inputs: the entries of the columns.
+        edges: the edges of the amount bands; `bands` has their rows and frauds, and `bursts` how frauds come in them.
+    """
     return {
         "schema": SCHEMA,
-        "inputs": [_reference(columns, name, X[name]) for name in columns.inputs],
-        "fraud_by_amount": {"edges": edges.tolist(), "dispersion": asdict(bursts)} | _bands(edges, amounts, y),
+        "inputs": inputs,
+        "fraud_by_amount": {"edges": edges.tolist(), "dispersion": asdict(bursts), **bands},
     }
 
 
 def complete_reference(
-    started: Mapping[str, Any],
+    start: Mapping[str, Any],
     columns: Columns,
     X: pd.DataFrame,
     y: ArrayLike,
@@ -236,13 +255,13 @@ def complete_reference(
         for part in windows
         if part != "test"
     ]
-    inputs = [_extended(columns, item, X[item["name"]]) for item in started["inputs"]]
-    bands = started["fraud_by_amount"]
+    inputs = [_extended(columns, item, X[item["name"]]) for item in start["inputs"]]
+    bands = start["fraud_by_amount"]
     amounts = _amounts(columns, X)
-    added = _bands(np.asarray(bands["edges"]), amounts, y)
+    added = bands_of(np.asarray(bands["edges"]), amounts, y)
     bursts = Dispersion(**bands["dispersion"]) + Dispersion.of(times, amounts, y, bands["edges"])
     return {
-        **started,
+        **start,
         "inputs": inputs,
         "fraud_by_amount": {"edges": bands["edges"], "dispersion": asdict(bursts)}
         | {name: [a + b for a, b in zip(bands[name], added[name], strict=True)] for name in added},
@@ -278,7 +297,7 @@ def _extended(columns: Columns, item: Mapping[str, Any], rows: ArrayLike) -> dic
     )
 
 
-def _bands(edges: NDArray[np.float64], amounts: ArrayLike, y: ArrayLike) -> dict[str, list[int]]:
+def bands_of(edges: NDArray[np.float64], amounts: ArrayLike, y: ArrayLike) -> dict[str, list[int]]:
     """Rows and frauds per amount band; a value on an edge belongs to the band above it."""
     bands = np.searchsorted(edges, np.asarray(amounts, dtype=np.float64), side="right")
     fraud = np.asarray(y) == 1

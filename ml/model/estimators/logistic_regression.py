@@ -6,6 +6,8 @@ one-hot columns, synthetic rows are sums over pairs of frauds instead of rows (m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,31 +33,40 @@ def fit(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> FittedRegre
         ValueError: there are too few frauds to resample, or the regression did not converge.
     """
     columns, settings = RegressionColumns.of(training, X), training.regression
-    design = columns.design(X)
-    rows = newton.Rows(design=design, labels=y.astype(np.float64), synthetic=_synthetic(training, design, y))
-    try:
+    design, frauds = columns.design(X), np.flatnonzero(y == 1)
+    synthetic = synthetic_rows(training, design.rows(frauds), legitimate=len(y) - len(frauds))
+    rows = newton.Rows(design=design, labels=y.astype(np.float64), synthetic=synthetic)
+    with explained(training):
         weights = newton.fit(
             rows,
             penalty=settings.l2_penalty * rows.total,
             tolerance=settings.tolerance,
             max_steps=settings.max_iterations,
         )
-    except newton.NotConverged as error:
-        raise ValueError(fit_messages.not_converged(settings, error)) from error
     added = 0 if rows.synthetic is None else len(rows.synthetic)
     return FittedRegression(training=training, columns=columns, weights=weights, synthetic_rows=added)
 
 
-def _synthetic(training: Training, design: Design, y: NDArray[np.int8]) -> SyntheticFrauds | None:
-    """The synthetic frauds that the settings ask for."""
+def synthetic_rows(training: Training, frauds: Design, *, legitimate: int) -> SyntheticFrauds | None:
+    """The synthetic frauds that the settings ask for, given the columns of all frauds; None without resampling.
+
+    Raises:
+        ValueError: there are too few frauds.
+    """
     settings = training.resampling
     if settings.minority_ratio <= 0:
         return None
-    frauds = np.flatnonzero(y == 1)
-    wanted = int(settings.minority_ratio * (len(y) - len(frauds))) - len(frauds)
-    return synthetic_frauds.draw(
-        design.rows(frauds), wanted=max(0, wanted), neighbours=settings.neighbours, seed=training.seed
-    )
+    wanted = int(settings.minority_ratio * legitimate) - len(frauds.values)
+    return synthetic_frauds.draw(frauds, wanted=max(0, wanted), neighbours=settings.neighbours, seed=training.seed)
+
+
+@contextmanager
+def explained(training: Training) -> Iterator[None]:
+    """Names the settings that can be changed, in the ValueError of a fit that did not converge."""
+    try:
+        yield
+    except newton.NotConverged as error:
+        raise ValueError(fit_messages.not_converged(training.regression, error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

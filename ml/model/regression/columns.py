@@ -30,17 +30,21 @@ class Value:
     @classmethod
     def of(cls, name: str, transform: str, raw: Array) -> Value:
         """The term with the mean and the standard deviation of `raw`; the scale of a constant is 1."""
-        values = _transformed(transform, raw)
+        values = transformed(transform, raw)
         mean = float(values.mean())
-        variance = float(np.square(values - mean).mean())
+        return cls.of_moments(name, transform, mean, float(np.square(values - mean).mean()), len(values))
+
+    @classmethod
+    def of_moments(cls, name: str, transform: str, mean: float, variance: float, rows: int) -> Value:
+        """The term of so many rows with this mean and variance of the transformed input."""
         # Rounding gives a constant a variance; the bound is scikit-learn's (Chan, Golub, LeVeque 1983).
-        rounding = len(values) * float(np.finfo(np.float64).eps)
+        rounding = rows * float(np.finfo(np.float64).eps)
         constant = variance <= rounding * variance + (rounding * mean) ** 2
         return cls(name=name, transform=transform, mean=mean, scale=1.0 if constant else float(np.sqrt(variance)))
 
     def scaled(self, raw: Array) -> Array:
         """The values of the term."""
-        made: Array = (_transformed(self.transform, raw) - self.mean) / self.scale
+        made: Array = (transformed(self.transform, raw) - self.mean) / self.scale
         return made
 
 
@@ -71,12 +75,12 @@ class RegressionColumns:
     def of(cls, training: Training, X: pd.DataFrame) -> RegressionColumns:
         """Learns the columns from rows with `training.columns.inputs`."""
         columns = training.columns
-        terms = [(name, "identity") for name in columns.features]
-        if columns.amount is not None:
-            terms.append((columns.amount, "log1p"))
+        edges = None
+        if columns.amount is not None and features.has_amount_bins(columns, training.binning):
+            edges = binning.quantile_edges(_numbers(X, columns.amount), features.amount_levels(training.binning))
         return cls(
-            values=tuple(Value.of(name, transform, _numbers(X, name)) for name, transform in terms),
-            bins=_bins(columns, training.binning, X),
+            values=tuple(Value.of(name, transform, _numbers(X, name)) for name, transform in terms(columns)),
+            bins=bin_tables(columns, training.binning, edges),
             levels=tuple(
                 (name, features.frequent_levels(X[name], training.categories.min_rows)) for name in columns.categories
             ),
@@ -143,11 +147,17 @@ def level_codes(values: pd.Series[str], levels: tuple[str, ...]) -> Codes:
     return np.where(codes < 0, np.int32(len(levels)), codes)
 
 
-def _bins(columns: Columns, settings: Binning, X: pd.DataFrame) -> tuple[BinTable, ...]:
+def terms(columns: Columns) -> list[tuple[str, str]]:
+    """The inputs that have a scaled term, each with its transform."""
+    made = [(name, "identity") for name in columns.features]
+    return made if columns.amount is None else [*made, (columns.amount, "log1p")]
+
+
+def bin_tables(columns: Columns, settings: Binning, amount_edges: Array | None) -> tuple[BinTable, ...]:
+    """The bins; `amount_edges` are those of the amount, None if it has none."""
     made = []
-    if columns.amount is not None and features.has_amount_bins(columns, settings):
-        edges = binning.quantile_edges(_numbers(X, columns.amount), features.amount_levels(settings))
-        made.append(BinTable(name=columns.amount, kind="value", edges=edges))
+    if columns.amount is not None and amount_edges is not None:
+        made.append(BinTable(name=columns.amount, kind="value", edges=amount_edges))
     if columns.time is not None and features.has_hour_bins(columns, settings):
         made.append(
             BinTable(
@@ -164,6 +174,7 @@ def _numbers(X: pd.DataFrame, name: str) -> Array:
     return np.ascontiguousarray(X[name].to_numpy(dtype=np.float64))
 
 
-def _transformed(transform: str, raw: Array) -> Array:
+def transformed(transform: str, raw: Array) -> Array:
+    """The values of a term before they are scaled."""
     made: NDArray[np.float64] = np.log1p(np.maximum(raw, 0.0)) if transform == "log1p" else raw
     return made

@@ -69,6 +69,12 @@ class Design:
         values: int = self.values.shape[1]
         return values + 1 + sum(self.sizes)
 
+    @property
+    def intercept(self) -> int:
+        """The place of the column of ones."""
+        place: int = self.values.shape[1]
+        return place
+
     def rows(self, chosen: NDArray[np.intp] | slice) -> Design:
         """The columns of the chosen rows."""
         return Design(values=self.values[chosen], codes=tuple(block[chosen] for block in self.codes), sizes=self.sizes)

@@ -129,7 +129,7 @@ def test_fit_that_begins_with_a_sample_has_the_same_result(monkeypatch: pytest.M
     X, y = rows(8_000)
     training = changed(resampling={"minority_ratio": ratio}, regression=TIGHT)
     whole = estimator.fit(training, X, y).part()
-    monkeypatch.setattr(newton, "_MIN_ROWS_FOR_SAMPLE", 1_000)
+    monkeypatch.setattr(newton, "MIN_ROWS_FOR_SAMPLE", 1_000)
     monkeypatch.setattr(newton, "_SAMPLE_ROWS", 800)
     np.testing.assert_allclose(coefficients(estimator.fit(training, X, y).part()), coefficients(whole), atol=1e-8)
 
