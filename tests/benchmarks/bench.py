@@ -2,7 +2,8 @@
 
 A full run measures every subject at full and at quick sizes and writes docs/performance.md, its pictures and
 docs/performance.json. A quick run measures the quick sizes, compares their ratios with docs/performance.json and
-returns 1 if one has fallen by a third. Both print a table and write build/bench/bench.json.
+returns 1 if one has fallen by a third; with --write it writes them instead. Both print a table and write
+build/bench/bench.json.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=SUBJECTS, help="measure these subjects; a full run keeps the other rows"
     )
+    parser.add_argument("--write", action="store_true", help="a quick run writes its rows instead of comparing them")
     parser.add_argument("--render", action="store_true", help="write the page from docs/performance.json; no run")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-bench/bin/python", help="Python with the peers")
     options = parser.parse_args()
@@ -92,9 +94,10 @@ def main() -> int:
     rows = full or quick
     show(rows, "quick" if options.quick else "full")
     (OUT / "bench.json").write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
-    if not options.quick:
-        former = committed.read() if options.only else committed.Committed(machine={}, full=[], quick=[])
-        table = former.updated(machine=described, full=full, quick=quick)
+    if options.write or not options.quick:
+        keep = options.only or options.quick
+        former = committed.read() if keep else committed.Committed(machine={}, full=[], quick=[])
+        table = former.updated(machine=former.machine if options.quick else described, full=full, quick=quick)
         committed.write(table)
         page.write(table)
         return 0

@@ -87,6 +87,19 @@ def test_full_run_commits_both_sizes(out: Path, monkeypatch: pytest.MonkeyPatch)
     assert table.machine == MACHINE
 
 
+def test_quick_rows_are_written_on_demand(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of the full run and their machine stay, and nothing is compared."""
+    commit(monkeypatch, 50.0)
+    written: list[committed.Committed] = []
+    monkeypatch.setattr(committed, "write", written.append)
+    monkeypatch.setattr(page, "write", written.append)
+    monkeypatch.setattr(committed, "read", lambda: committed.Committed(machine={"cores": 1}, full=ROWS, quick=[]))
+    assert start(monkeypatch, "--quick", "--write") == 0
+    table = written[0]
+    assert (table.machine, table.full) == ({"cores": 1}, ROWS)
+    assert [row["ratio"] for row in table.quick] == [4.0]
+
+
 def test_partial_run_keeps_the_other_rows(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows replace those of the same names."""
     commit(monkeypatch, 5.0)

@@ -21,7 +21,7 @@ FULL_ROWS, QUICK_ROWS = 200_000, 20_000
 def measure(bench: Bench) -> list[Measured]:
     """Each form of captured lines."""
     rows = QUICK_ROWS if bench.quick else FULL_ROWS
-    forms = script("capture_speed", "--rows", str(rows), "--rounds", str(bench.rounds(7)))["forms"]
+    forms = script("capture_speed", "--rows", str(rows), "--rounds", str(bench.rounds(7, 7)))["forms"]
     return [_row(item, bench) for item in forms]
 
 

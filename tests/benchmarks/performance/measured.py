@@ -97,7 +97,7 @@ class Bench:
     folder: Path
     peers: Path
 
-    def rounds(self, full: int, quick: int = 5) -> int:
+    def rounds(self, full: int, quick: int = 3) -> int:
         """The number of rounds of this run."""
         return quick if self.quick else full
 

@@ -47,13 +47,15 @@ def measure(bench: Bench) -> list[Measured]:
             target=target,
         )
 
-    return [
+    found = [
         row("score_row", "row", ONNX, "row", ROW_TARGET),
         row("score_row_pipeline", "row", PIPELINE, "row"),
         row("score_batch", "batch", PIPELINE, "batch"),
         row("score_batch_onnx", "batch", ONNX, "batch"),
-        row("score_batch_memory", "batch", OURS, "pass", BATCH_MEMORY_TARGET),
     ]
+    if bench.quick:  # how fast memory is beside the processor differs between machines
+        return found
+    return [*found, row("score_batch_memory", "batch", OURS, "pass", BATCH_MEMORY_TARGET)]
 
 
 def expected(data: train.Data) -> None:
@@ -79,7 +81,8 @@ def _peer(bench: Bench, data: train.Data, kind: str) -> dict[str, Any]:
         *(data.folder / name for name in files),
         str(singles),
     ]
-    answer = run(command).answer
+    # Threads that wait for a row of the pipeline only disturb each other where other work runs.
+    answer = run(command, threads=1 if bench.quick else None).answer
     if answer["difference"] > MAX_DIFFERENCE[kind]:
         raise BenchFailed(f"scores of {kind} differ from the project's by up to {answer['difference']:.2g}")
     return answer

@@ -35,7 +35,7 @@ HERE = ROOT / "tests/benchmarks/performance"
 
 
 def measure(bench: Bench) -> list[Measured]:
-    """Requests per second, p50 and p99 of both servers."""
+    """Requests per second of both servers; in a full run also p50 and p99."""
     data = train.rows(bench)
     train.train(data, train.SHIPPED)
     score.expected(data)
@@ -67,6 +67,8 @@ def measure(bench: Bench) -> list[Measured]:
             target=target,
         )
 
+    if bench.quick:  # latencies depend on what else the machine does
+        return [row("serve_rps", "requests_per_second", "requests/s")]
     limit = Measured(
         name="serve_p99_limit",
         samples=tuple(float(each["p99_ms"]) for each in ended["ours"]),
