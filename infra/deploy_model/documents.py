@@ -57,6 +57,8 @@ class Desired:
     model_package_arn: str
     artifact_sha256: str
     container: Container
+    serving_image: str | None
+    """The image that serves in place of the approved container's; it reads model.json and executes no other file."""
     endpoint: str
     instance_type: str
     instance_count: int
@@ -69,8 +71,8 @@ class Desired:
         """The document that `fraudops deploy` wrote. Raises ValueError if it has another form."""
         try:
             document = json.loads(text)
-            if document["schema"] != 1:
-                raise ValueError(f"schema must be 1 (got {document['schema']!r})")
+            if document["schema"] not in (1, 2):
+                raise ValueError(f"schema must be 1 or 2 (got {document['schema']!r})")
             return cls(
                 id=str(document["id"]),
                 approval=int(document["approval"]),
@@ -79,6 +81,7 @@ class Desired:
                 container=Container(
                     image=str(document["container"]["image"]), environment=dict(document["container"]["environment"])
                 ),
+                serving_image=str(document["serving_image"]) if document["schema"] == 2 else None,
                 endpoint=str(document["endpoint"]),
                 instance_type=str(document["instance"]["type"]),
                 instance_count=int(document["instance"]["count"]),
@@ -99,6 +102,7 @@ class Desired:
             self.instance_type,
             self.instance_count,
             self.sampling_percentage,
+            *([self.serving_image] if self.serving_image else []),
         ]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
         tail = f"-{self.approval:04d}-{digest}"

@@ -172,6 +172,8 @@ def _verified(access: Access, arn: str, desired: Desired, environment: Environme
     if copy is None:
         raise Refusal("digest", f"there is no object at {url} with the approved digest {desired.artifact_sha256}")
     version = {"FRAUDOPS_MODEL_VERSION": f"{desired.approval:04d}"}
+    if desired.serving_image:  # its variables are its own; those of the approved container are for SageMaker's server
+        return {"Image": desired.serving_image, "ModelDataUrl": copy, "Environment": version}
     return {"Image": found.image, "ModelDataUrl": copy, "Environment": found.environment | version}
 
 

@@ -68,15 +68,19 @@ def order(
 ) -> dict[str, Any]:
     """The document deploy/desired.json that orders `record` to be deployed with the settings of `serving`.
 
-    `identifier` is unique to this deployment, so that its outcome can be distinguished from an earlier one's.
+    `identifier` is unique to this deployment, so that its outcome can be distinguished from an earlier one's. With a
+    serving image the schema is 2, so that a deploy function of a platform that was not updated refuses the order: it
+    would not see the image.
     """
+    image: dict[str, Any] = {} if serving.image is None else {"serving_image": serving.image}
     return {
-        "schema": 1,
+        "schema": 2 if image else 1,
         "id": identifier,
         "approval": record.approval,
         "model_package_arn": record.model_package_arn,
         "artifact_sha256": record.artifact.sha256,
         "container": record.container.model_dump(),
+        **image,
         "endpoint": serving.endpoint,
         "instance": serving.instance.model_dump(),
         "capture": serving.capture.model_dump(),

@@ -158,11 +158,25 @@ class Rollout(File):
     timeout_minutes: Annotated[int, Field(ge=1, le=240)]
 
 
+ServingImage = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z]{2,}(-[a-z]+)+-[0-9]\.amazonaws\.com(\.cn)?/[a-z0-9]+([._/-][a-z0-9]+)*"
+        r"@sha256:[0-9a-f]{64}$"
+    ),
+]
+"""An image in ECR by its digest: a tag could be moved after the review."""
+
+
 class ServingFile(File):
-    """model-config/serving/production.yaml: which approval serves, and how."""
+    """model-config/serving/production.yaml: which approval serves, and how.
+
+    `image` is the serving image; without it SageMaker's managed scikit-learn image serves.
+    """
 
     approval: Annotated[int, Field(ge=1)] | None
     endpoint: Endpoint
+    image: ServingImage | None = None
     instance: Instance
     capture: Capture
     rollout: Rollout

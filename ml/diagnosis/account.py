@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ml import config
-from ml.aws import lambda_concurrency, platform_stack, service_quotas, session
+from ml.aws import container_images, lambda_concurrency, platform_stack, service_quotas, session
 from ml.aws.cloudformation import deployed_stack
 from ml.aws.pipeline import image
 from ml.aws.service_quotas import Quota
@@ -20,6 +20,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run("identity", lambda: _identity(subjects))
     yield run("region", lambda: _region(subjects))
     yield run("image", lambda: _image(subjects))
+    if subjects.serving.image is not None:
+        yield run("serving image", lambda: _serving_image(subjects, str(subjects.serving.image)))
     yield from _quotas(subjects)
     yield run("Lambda concurrency", lambda: _concurrency(subjects))
 
@@ -64,6 +66,22 @@ def _image(subjects: Subjects) -> str:
         return subjects.image
     except image.NoImage as error:
         raise WillFail(str(error)) from error
+
+
+def _serving_image(subjects: Subjects, uri: str) -> str:
+    subjects.require_account()
+    found = container_images.parse(uri)
+    if found.region != subjects.region:
+        raise WillFail(
+            f"{config.SERVING}: image is in {found.region}, and SageMaker takes an image of its own region only, here "
+            f"{subjects.region}; push it there, see docs/serving.md"
+        )
+    if not container_images.exists(found):
+        raise WillFail(
+            f"{config.SERVING}: there is no image {uri}; run the workflow serving-image, and take the image that its "
+            "summary names"
+        )
+    return uri
 
 
 def _quotas(subjects: Subjects) -> Iterator[Check]:

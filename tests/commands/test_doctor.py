@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ml import config
+from ml.aws import session
 from ml.commands.doctor import doctor
 from ml.errors import NotReady
 from tests.diagnosis.faults import FAULTS, Fault
@@ -66,7 +68,7 @@ def test_every_subject_has_a_fault(account: ReadyAccount) -> None:
     assert subjects <= covered
 
 
-_ELSEWHERE = {"image"}
+_ELSEWHERE = {"image", "serving image"}
 """Subjects whose faults other tests of this file seed."""
 
 
@@ -77,6 +79,31 @@ def test_region_without_the_image_is_a_fault(account: ReadyAccount, monkeypatch:
     monkeypatch.setitem(account.variables, "FRAUDOPS_REGION", "mx-central-1")
     found = doctor(account.root)
     assert [check.subject for check in found.checks if check.state == "will fail"] == ["image"], found.text
+
+
+def test_serving_image_must_exist_in_the_region(account: ReadyAccount) -> None:
+    """Without one there is no line; the fault says what to do."""
+    ecr = session.client("ecr")
+    ecr.create_repository(repositoryName="serving")
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "m", "config": {}, "layers": []})
+    put = ecr.put_image(repositoryName="serving", imageManifest=manifest, imageTag="1")["image"]["imageId"]
+    region, digest = ecr.meta.region_name, put["imageDigest"]
+    before = (account.root / config.SERVING).read_text()
+    assert "serving image" not in {check.subject for check in doctor(account.root).checks}
+    expected = {
+        (region, digest): "ok",
+        (region, f"sha256:{'0' * 64}"): "there is no image",
+        ("ap-south-2", digest): "of its own region only",
+    }
+    try:
+        for (where, which), says in expected.items():
+            uri = f"123456789012.dkr.ecr.{where}.amazonaws.com/serving@{which}"
+            (account.root / config.SERVING).write_text(f"{before}image: {uri}\n")
+            (line,) = [check for check in doctor(account.root).checks if check.subject == "serving image"]
+            assert says in (line.state, *line.detail.split("; ")) or says in line.detail
+            assert line.state == ("ok" if says == "ok" else "will fail")
+    finally:
+        (account.root / config.SERVING).write_text(before)
 
 
 def test_bypass_of_another_app_is_not_the_bots(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:

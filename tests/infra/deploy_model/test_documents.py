@@ -38,6 +38,7 @@ def test_name_depends_on_the_content() -> None:
         {"instance": {"type": "ml.m5.large", "count": 2}},
         {"instance": {"type": "ml.m5.xlarge", "count": 1}},
         {"capture": {"sampling_percentage": 50}},
+        {"schema": 2, "serving_image": "image:3"},
     ]
     names = {documents.Desired.parse(json.dumps(desired(**change))).name for change in [{}, *changed]}
     assert len(names) == len(changed) + 1
@@ -53,6 +54,16 @@ def test_function_reads_what_deploy_writes() -> None:
     assert (read.id, read.approval, read.model_package_arn) == ("id-1", 7, record(7).model_package_arn)
     assert (read.artifact_sha256, read.container.image) == (record(7).artifact.sha256, record(7).container.image)
     assert (read.endpoint, read.instance_type, read.sampling_percentage) == ("fraudops-production", "ml.m5.large", 100)
+
+
+def test_function_reads_the_serving_image() -> None:
+    """An order without one has the schema of functions that know none, and they refuse one with it."""
+    image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/serving@sha256:{'a' * 64}"
+    for found, lines in ((None, ""), (None, "image: null\n"), (image, f"image: {image}\n")):
+        serving = config.parse(SERVING.replace("null", "7", 1) + lines, config.SERVING, config.ServingFile)
+        written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
+        assert written["schema"] == (2 if found else 1)
+        assert documents.Desired.parse(json.dumps(written)).serving_image == found
 
 
 def test_deploy_reads_what_the_function_writes() -> None:

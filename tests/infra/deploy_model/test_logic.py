@@ -16,6 +16,7 @@ from tests.infra.fake_access import ARN, FakeAccess, desired, event
 ENVIRONMENT = documents.Environment(
     bucket="lake", package_group="fraudops-model", endpoint_role_arn="arn:role", topic_arn="arn:topic"
 )
+IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/serving@sha256:{'a' * 64}"
 OTHER = ARN.replace("/7", "/6")
 NAME = documents.Desired.parse(json.dumps(desired())).name
 
@@ -42,6 +43,18 @@ def test_first_deployment_creates_everything() -> None:
     assert (capture["EnableCapture"], capture["InitialSamplingPercentage"]) == (True, 100)
     assert capture["DestinationS3Uri"] == "s3://lake/capture"
     assert endpoint == {"EndpointName": "fraudops-production", "EndpointConfigName": NAME}
+
+
+def test_serving_image_replaces_the_approved_container() -> None:
+    """After the package was verified; the variables for SageMaker's own server are left out."""
+    access = FakeAccess(document=desired(schema=2, serving_image=IMAGE))
+    outcome = deploy(access)
+    assert outcome.outcome == "created"
+    container = access.requests[0]["PrimaryContainer"]
+    assert (container["Image"], container["Environment"]) == (IMAGE, {"FRAUDOPS_MODEL_VERSION": "0007"})
+    assert outcome.endpoint_config != NAME
+    other = FakeAccess(document=desired(schema=2, serving_image=IMAGE, container={"image": "x", "environment": {}}))
+    assert deploy(other).code == "container"
 
 
 @pytest.mark.parametrize("step", ["create_model", "create_endpoint_config", "create_endpoint"])

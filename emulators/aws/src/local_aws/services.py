@@ -107,10 +107,12 @@ class Services:
             processes=self._processes,
             command=settings.server_command,
             health_timeout_seconds=settings.health_timeout_seconds,
+            dockerfile=self._dockerfile,
         )
         self._endpoints = Endpoints(
             backend=self._backend, builder=builder, capture=self._capture, emit=self._events.emit
         )
+        self._images: Any = None
         self.pipelines: Any = None
         """Pipelines and jobs, once `start` was called."""
 
@@ -120,6 +122,7 @@ class Services:
         from local_aws.sagemaker.pipelines.operations import PipelineService
 
         settings = self._settings
+        self._images = ImageMap.load(settings.images)
         self.pipelines = PipelineService(
             client=self._client,
             roles=self._sagemaker_roles,
@@ -127,7 +130,7 @@ class Services:
             emit=self._events.emit,
             region=settings.region,
             account=settings.account,
-            images=ImageMap.load(settings.images),
+            images=self._images,
         )
         stack_authorization.authorizer = StackAuthorizer(
             self._authorization.authorizer,
@@ -138,6 +141,10 @@ class Services:
         moto_patches.run_function = self._run_function
         resource_types.create_endpoint = self._endpoints.create
         return {("sagemaker", name): handler for name, handler in self.pipelines.operations.items()}
+
+    def _dockerfile(self, image: str) -> tuple[Path, Path] | None:
+        found: tuple[Path, Path] | None = self._images.dockerfile(image)
+        return found
 
     def close(self) -> None:
         """Ends every process, execution and delivery."""

@@ -76,7 +76,10 @@ class FleetBuilder:
         processes: ChildProcesses,
         command: ServerCommand,
         health_timeout_seconds: float,
+        dockerfile: Callable[[str], tuple[Path, Path] | None],
     ) -> None:
+        """`dockerfile` gives an image's Dockerfile and build context; None leaves it to `command`."""
+        self._dockerfile = dockerfile
         self._roles, self._folder, self._processes = roles, folder, processes
         self._command, self._health_timeout = command, health_timeout_seconds
         self._numbers = itertools.count(1)
@@ -96,6 +99,7 @@ class FleetBuilder:
                 command=self._command,
                 health_timeout_seconds=self._health_timeout,
                 on_failure=on_failure,
+                image=self._dockerfile(variant.image),
             )
             fleet.add(instance)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import sys
 import tarfile
 import threading
@@ -18,8 +19,9 @@ from typing import Any
 
 import urllib3
 
+from local_aws.errors import EmulatorError
 from local_aws.processes.child_processes import ChildProcesses
-from local_aws.sagemaker.hosting import managed_container
+from local_aws.sagemaker.hosting import dockerfile, managed_container
 
 MAX_EXTRACTED_BYTES = 5 * 1024**3
 _MAX_MEMBERS = 100_000
@@ -92,8 +94,13 @@ class Instance:
         command: ServerCommand,
         health_timeout_seconds: float,
         on_failure: Callable[[str], None],
+        image: tuple[Path, Path] | None = None,
     ) -> None:
-        """`folder` holds the extracted `model/`; `on_failure` gets the reason if the server dies again."""
+        """`folder` holds the extracted `model/`; `on_failure` gets the reason if the server dies again.
+
+        `image` is the Dockerfile of the variant's image and its build context; without it `command` serves.
+        """
+        self._image = image
         self.variant, self._folder, self._processes, self._command = variant, folder, processes, command
         self._environment = {**environment, **variant.environment}
         self._timeout = variant.health_timeout_seconds or health_timeout_seconds
@@ -110,15 +117,18 @@ class Instance:
         ready = self._folder / "port"
         ready.unlink(missing_ok=True)
         root = str(Path(__file__).parents[3])
-        base = {"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), "LANG": "C.UTF-8", "PYTHONPATH": root}
+        base = {"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), "LANG": "C.UTF-8"}
         deadline = time.monotonic() + self._timeout
+        if self._image is None:
+            command, folder = self._command(self._folder / "model", ready), self._folder
+            base |= {"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+        else:
+            command, folder, own = self._lay_out(self._image, ready)
+            base |= own
         with self._log.open("ab") as log:
             try:
                 child = self._processes.start(
-                    self._command(self._folder / "model", ready),
-                    cwd=self._folder,
-                    environment={**base, "PYTHONDONTWRITEBYTECODE": "1", **self._environment},
-                    stdout=log,
+                    command, cwd=folder, environment={**base, **self._environment}, stdout=log
                 )
             except OSError as error:
                 raise InstanceUnhealthy(
@@ -136,6 +146,22 @@ class Instance:
             self._processes.end(child)
             return
         threading.Thread(target=self._restart_on_exit, args=(child,), daemon=True).start()
+
+    def _lay_out(self, image: tuple[Path, Path], ready: Path) -> tuple[Sequence[str], Path, dict[str, str]]:
+        """The command of an image, its working directory and variables; its port is in `ready` before it listens.
+
+        SageMaker's contract has the port 8080 and /opt/ml/model. Several endpoints run here at once, so the image must
+        read SAGEMAKER_BIND_TO_PORT, as it must in inference pipelines, and SM_MODEL_DIR.
+        """
+        try:
+            found = dockerfile.lay_out(*image, self._folder / "image")
+        except EmulatorError as error:
+            raise InstanceUnhealthy(f"The image of variant {self.variant.name} cannot be used: {error}") from error
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        ready.write_text(f"{port}\n", encoding="ascii")
+        variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "SM_MODEL_DIR": str(self._folder / "model")}
+        return found.command("serve"), found.folder, {**found.environment, **variables}
 
     def _refuse_failing_install(self) -> None:
         """Fails as the managed container does if it cannot install the model's code without a network."""

@@ -9,6 +9,9 @@ that the image's jobs have. Each is taken from the first match that gives it:
         command: ["python3", "./train.py"]      # ./ is relative to the file
         interpreter: ./venv/bin/python          # default: the Python that runs the emulator
         commands: [bash, sh, cat]               # on PATH beside the Python's own; default: those of this machine
+      - match: "*/my-server@*"
+        dockerfile: ./serving/Dockerfile        # endpoints of the image run its command, see hosting/dockerfile.py
+        context: ./                             # of the build; default: the folder of the file
 
 AWS's framework images in script mode (a `sagemaker_program` hyperparameter) need no mapping. SageMaker's managed
 scikit-learn 1.9-0 image has its own Python, packages and commands without a mapping, see `managed_image`.
@@ -49,11 +52,13 @@ class _Rule(BaseModel):
     command: list[str] | None = Field(default=None, min_length=1)
     interpreter: str | None = Field(default=None, min_length=1)
     commands: list[str] | None = None
+    dockerfile: str | None = Field(default=None, min_length=1)
+    context: str = "./"
 
     @model_validator(mode="after")
     def _gives_something(self) -> Self:
-        if self.command is None and self.interpreter is None and self.commands is None:
-            raise ValueError("an image needs a command, an interpreter or commands")
+        if all(each is None for each in (self.command, self.interpreter, self.commands, self.dockerfile)):
+            raise ValueError("an image needs a command, an interpreter, commands or a dockerfile")
         return self
 
 
@@ -77,7 +82,7 @@ def _read(path: Path) -> tuple[_File, yaml.Node | None]:
         raise EmulatorError(
             f"{path}: line {yaml_documents.line_of(root, place)}: {field}: {first['msg']} (got "
             f"{repr(first['input'])[:_VALUE_CHARS]}); the file must list images with 'match' and 'command', "
-            "'interpreter' or 'commands'"
+            "'interpreter', 'commands' or 'dockerfile'"
         ) from error
 
 
@@ -88,6 +93,8 @@ class ImageMap:
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
     environments: tuple[tuple[str, Path | None, frozenset[str] | None], ...] = ()
     """Image patterns, interpreters and commands; None where a rule does not give one."""
+    dockerfiles: tuple[tuple[str, Path, Path], ...] = ()
+    """Image patterns, the Dockerfiles of what serves, and the contexts of their builds."""
     folder: Path | None = None
     """Holds .venv-container, the environment of the managed scikit-learn image; None if there is none."""
 
@@ -124,8 +131,18 @@ class ImageMap:
                 )
                 for rule in content.images
             ),
+            dockerfiles=tuple(
+                (rule.match, folder / rule.dockerfile, folder / rule.context)
+                for rule in content.images
+                if rule.dockerfile is not None
+            ),
             folder=folder,
         )
+
+    def dockerfile(self, image: str) -> tuple[Path, Path] | None:
+        """The Dockerfile and the build context of an image that serves by its own command; None if it is not mapped."""
+        matching = (rule[1:] for rule in self.dockerfiles if fnmatch.fnmatchcase(image, rule[0]))
+        return next(matching, None)
 
     def environment(self, image: str) -> ImageEnvironment:
         """The interpreter and the commands of the jobs of `image`."""
