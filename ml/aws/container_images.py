@@ -1,7 +1,8 @@
-"""Reads whether ECR has an image. Pushes and deletes nothing."""
+"""Reads which images ECR has, and the login for docker. Pushes and deletes nothing."""
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -31,6 +32,41 @@ def parse(uri: str) -> ContainerImage:
     if match is None:
         raise ValueError(f"must be ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@DIGEST (got {uri!r})")
     return ContainerImage(account=match["account"], region=match["region"], name=match["name"], digest=match["digest"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """What `docker login` takes; the password is valid for twelve hours."""
+
+    registry: str
+    user: str
+    password: str
+
+
+def login() -> Login:
+    """The login of the caller's registry in this session's region; CloudError if ECR refuses it."""
+    with session.explained("getting a login for ECR"):
+        (found,) = session.client("ecr").get_authorization_token()["authorizationData"]
+    user, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+    return Login(registry=found["proxyEndpoint"].removeprefix("https://"), user=user, password=password)
+
+
+def tagged(name: str, tag: str) -> str | None:
+    """The URI, by digest, of the image with a tag in the repository `name`; None if there is no such image.
+
+    Raises:
+        CloudError: there is no such repository, or ECR does not say.
+    """
+    with session.explained(f"looking for the image {name}:{tag}"):
+        ecr = session.client("ecr")
+        (repository,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+        try:
+            (found,) = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])["imageDetails"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ImageNotFoundException":
+                return None
+            raise
+    return f"{repository['repositoryUri']}@{found['imageDigest']}"
 
 
 def exists(image: ContainerImage) -> bool:

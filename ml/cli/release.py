@@ -1,4 +1,4 @@
-"""`fraudops approve`, `deploy`, `rollback`: which model serves."""
+"""`fraudops approve`, `deploy`, `rollback`, `serving-image`: which model serves, and in what."""
 
 from __future__ import annotations
 
@@ -65,3 +65,16 @@ def rollback(
     from ml.commands.rollback import rollback as run
 
     return run(repo, to=to, merge=merge, propose=propose, failed=failed)
+
+
+@verb(app, example="fraudops serving-image --base-image python:3.12-slim@sha256:…")
+def serving_image(
+    base_image: Annotated[
+        str, typer.Option(envvar="FRAUDOPS_SERVING_BASE_IMAGE", help="The Python 3.12 image, by its digest.")
+    ] = "",
+    repo: Repo = HERE,
+) -> Any:
+    """Build the optional serving image with docker, and push it to ECR."""
+    from ml.commands.serving_image import build as run
+
+    return run(repo, base_image=base_image)

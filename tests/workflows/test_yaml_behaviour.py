@@ -22,11 +22,12 @@ VERBS = {
     "drift.yml": {"labels collect", "drift check", "drift request"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
+    "serving-image.yml": {"serving-image"},
 }
 TOOLS = {
     "make test",
     "make emulators oracle product-alone serving-stack",
-    "cfn-lint infra/platform.yaml infra/github-oidc.yaml",
+    "cfn-lint infra/platform.yaml infra/github-oidc.yaml infra/serving-image.yaml",
     "make checkov",
     "actionlint",
 }
@@ -125,7 +126,13 @@ def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, ru
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("train.yml", "train"), ("deploy.yml", "deploy"), ("drift.yml", "drift"), ("infra.yml", "infra-apply")],
+    [
+        ("train.yml", "train"),
+        ("deploy.yml", "deploy"),
+        ("drift.yml", "drift"),
+        ("infra.yml", "infra-apply"),
+        ("serving-image.yml", "serving-image"),
+    ],
 )
 def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
     """Runs that train, deploy, check or apply on main are never cancelled by a later one."""
@@ -134,7 +141,7 @@ def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
     assert all(each.concurrency is None for each in WORKFLOWS[file].jobs)
 
 
-@pytest.mark.parametrize("file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml"])
+@pytest.mark.parametrize("file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml"])
 def test_dispatch_on_another_branch_has_its_own_group(file: str) -> None:
     """GitHub cancels a waiting run if a newer one joins its group, so a run without effect must not join."""
     apart = {group(file, "workflow_dispatch", TOPIC, run=run) for run in (1, 2)}
@@ -219,7 +226,7 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
 
 def test_job_without_infrastructure_is_reported_as_not_run() -> None:
     """If a variable is missing, the job `not-run` writes a notice and a summary that name the command."""
-    for name in ("train.yml", "deploy.yml", "drift.yml", "infra.yml"):
+    for name in ("train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml"):
         not_run = job(name, "not-run")
         (step,) = not_run.steps()
         assert "`fraudops bootstrap`" in step["env"]["MESSAGE"]

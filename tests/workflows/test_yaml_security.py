@@ -67,6 +67,7 @@ GRANTS = {
         "apply": {"contents": "read", "id-token": "write"},
         "not-run": {},
     },
+    "serving-image.yml": {"build": {"contents": "read", "id-token": "write"}, "not-run": {}},
 }
 """Written out once more, so that a wider grant is a change of two files and seen in review."""
 ROLES = {
@@ -77,6 +78,7 @@ ROLES = {
     ("drift.yml", "check"): "FRAUDOPS_ROLE_DRIFT",
     ("infra.yml", "plan"): "FRAUDOPS_ROLE_PLAN",
     ("infra.yml", "apply"): "FRAUDOPS_ROLE_INFRA",
+    ("serving-image.yml", "build"): "FRAUDOPS_ROLE_SERVING_IMAGE",
 }
 
 ENVIRONMENTS = {
@@ -126,7 +128,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_checkouts_do_not_persist_credentials() -> None:
     """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 16
+    assert len(checkouts) == 17
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
