@@ -30,6 +30,7 @@ from tests.benchmarks.performance import (
     page,
     score,
     serve,
+    soak,
     start,
     train,
 )
@@ -45,6 +46,7 @@ SUBJECTS: Mapping[str, Callable[[Bench], list[Measured]]] = {
     "install": install.measure,
     "loop": loop.measure,
     "start": start.measure,
+    "soak": soak.measure,
 }
 OUT = ROOT / "build/bench"
 

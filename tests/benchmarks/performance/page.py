@@ -26,6 +26,7 @@ SUBJECTS = {
     "install": "Installing",
     "loop": "The loop on the emulators",
     "start": "Start of a verb",
+    "soak": "Ten minutes of load",
 }
 """First word of a name → heading."""
 NOTES = {
@@ -50,6 +51,10 @@ NOTES = {
     "in a line, so the parse reads one long string and no number.",
     "install": "A lock into a new environment, with the caches of both tools filled.",
     "loop": "Seconds of the real workflow files on both emulators, less the seconds of the SageMaker jobs in them.",
+    "soak": "An endpoint of the serving image on the AWS emulator with capture on, called by boto3 at 80 % of what the "
+    "machine answers in a trial; emulator, model server and clients share it, so the rate says nothing of the server "
+    "alone. Each answered request must be captured exactly once. Memory is that of the model server's process, growth "
+    "from the second tenth of the time to the last. Latency is counted from the moment at which a request was due.",
     "start": "Until `--help` of a verb is printed; the slowest verb counts.",
 }
 INTRODUCTION = """\
