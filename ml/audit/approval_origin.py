@@ -6,6 +6,7 @@ request, because the author of a commit proves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,18 +39,35 @@ def landing_commit(repository: Repository, revision: str, approval: int) -> Comm
     return commits[-1] if commits else None
 
 
-def of(commit: Commit, *, base: str = "main") -> Origin:
-    """The origin of what `commit` brought to `base`. A GitHub that cannot be asked is no error, and is said."""
-    pull, unread = None, ""
+def of(commits: Sequence[Commit], *, base: str = "main") -> dict[str, Origin]:
+    """The origin of what each of `commits` brought to `base`, by its sha.
+
+    A GitHub that cannot be asked is no error, and is said.
+    """
+    pulls, unread = dict[str, MergedPull](), ""
     try:
-        pull = merged_pulls.by_merge_commit(GitHub.from_environment(), [commit.sha], base=base).get(commit.sha)
+        pulls = merged_pulls.by_merge_commit(GitHub.from_environment(), [each.sha for each in commits], base=base)
     except GitHubError as error:
         unread = str(error)
-    return Origin(
-        commit=commit.sha,
-        author=commit.author,
-        time=commit.time,
-        subject=commit.subject,
-        pull=pull,
-        unread=unread,
-    )
+    return {
+        each.sha: Origin(
+            commit=each.sha,
+            author=each.author,
+            time=each.time,
+            subject=each.subject,
+            pull=pulls.get(each.sha),
+            unread=unread,
+        )
+        for each in commits
+    }
+
+
+def differences(commit: Commit, origin: Origin) -> list[str]:
+    """Where Git and GitHub say different things about what `commit` merged."""
+    pull = origin.pull
+    if pull is None or len(commit.parents) != 2 or commit.parents[1] == pull.head_sha:
+        return []
+    return [
+        f"#{pull.number} on GitHub merged {pull.head_sha[:12]}, and its merge commit {commit.sha[:12]} has "
+        f"{commit.parents[1][:12]}"
+    ]

@@ -104,6 +104,22 @@ def keys(bucket: str, sha256: str) -> frozenset[str] | None:
         return None
 
 
+def listing(bucket: str, sha256: str) -> list[tuple[str, str]]:
+    """Key and sha256 of each file of the training set with the digest `sha256`, verified by that digest.
+
+    Raises:
+        DataError: the listing is gone, or was replaced.
+        CloudError: S3 refuses or cannot be reached.
+    """
+    uri = f"s3://{bucket}/{PREFIX}/{sha256}/files.json"
+    content = s3_objects.read(uri)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataError(f"{uri}: must have the sha256 that it is filed under (got {found}); it was replaced")
+    files, _window = json.loads(content)
+    return [(str(key), str(digest)) for key, digest in files]
+
+
 def _nothing(every: list[ImportManifest], start: datetime | None, end: datetime | None) -> str:
     if not every:
         return "no import is complete"

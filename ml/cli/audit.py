@@ -1,4 +1,4 @@
-"""`fraudops explain`: answers about what happened, from the records of Git, the lake and the registry."""
+"""`fraudops explain` and `history`: what happened and why, from Git, the lake, the registry and GitHub."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Repo, View, day, group, verb
+from ml.cli.options import HERE, Repo, View, day, group, moment, verb
 
 if TYPE_CHECKING:
     from ml.commands.explain import Decision
+    from ml.commands.history import History, Served
 
 app = group("Ask what happened, and why.")
 _SHOWN_TERMS = 8
@@ -35,6 +36,63 @@ def explain(
 
     result = run(repo, event_id, day=day(on, "--day"))
     return View(value=result, rows=_decision_rows(result), error=result.error)
+
+
+@verb(app, example="fraudops history --at 2026-03-18T10:00:00Z")
+def history(
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Only what served at this time, ISO 8601; UTC without an offset."),
+    ] = None,
+    repo: Repo = HERE,
+) -> View:
+    """Show what served when, trained on what, approved by whom, on what evidence, and replaced why."""
+    from ml.commands.history import history as run
+
+    result = run(repo, at=moment(at, "--at"))
+    return View(value=result, rows=_history_rows(result), error=result.error)
+
+
+def _history_rows(found: History) -> list[tuple[str, Any]]:
+    from ml import render
+
+    rows: list[tuple[str, Any]] = []
+    for turn in found.turns:
+        rows += [*_turn_rows(turn), ("", "")]
+    if not found.turns:
+        when = f"at {render.plain(found.at)}" if found.at else "yet"
+        rows.append((found.endpoint, f"nothing served {when}"))
+    return [*rows, *(("disagrees", text) for text in found.disagreements)]
+
+
+def _turn_rows(turn: Served) -> list[tuple[str, Any]]:
+    from ml import render
+
+    start, end = (render.plain(each) for each in (turn.start, turn.end))
+    served = f"served {start} to {end}" if end else f"serves since {start}" if start else "never served"
+    record, data = turn.record, turn.data
+    failed = [f"failed on {each.finished}: {each.reason}" for each in turn.deployments if each.status == "failed"]
+    rows: list[tuple[str, Any]] = [
+        (f"approval {turn.approval:04d}" if turn.approval is not None else "no approval", served),
+        *(("  deployment", text) for text in failed),
+    ]
+    if record is not None:
+        rows.append(("  trained", f"{record.kind} by commit {record.commit}; {record.data.rows:,} rows"))
+    if data is not None:
+        imports = ", ".join(data.imports) or "none"
+        rows.append(("  data", f"{data.sha256}: imports {imports}; {data.label_files} later label files"))
+    rows += [(f"  {name}", text) for name, text in _origin_rows(turn.approved)]
+    if record is not None:
+        metrics = {name: render.figure(metric.model_dump()) for name, metric in record.metrics.items()}
+        figures = [f"{name} {metrics[name]}" for name in ("recall", "precision") if name in metrics]
+        rows.append(("  evidence", "; ".join([f"{record.verdict.status}: {record.verdict.reason}", *figures])))
+        rows.append(("  evaluation", record.evaluation.uri))
+    return [
+        *rows,
+        ("  replaced", turn.replaced or None),
+        *(("  not compared", text) for text in turn.unchecked),
+        *(("  disagrees", text) for text in turn.disagreements),
+    ]
 
 
 def _decision_rows(found: Decision) -> list[tuple[str, Any]]:

@@ -126,7 +126,7 @@ def window(start: str | None, end: str | None) -> Window | None:
     """The event times from `start` to `end`; None if neither is given, a usage error if they are not in order."""
     from ml.config import Window
 
-    first, last = _moment(start, "--start"), _moment(end, "--end")
+    first, last = moment(start, "--start"), moment(end, "--end")
     if first is None and last is None:
         return None
     if first is not None and last is not None and first >= last:
@@ -134,13 +134,14 @@ def window(start: str | None, end: str | None) -> Window | None:
     return Window(start=first, end=last)
 
 
-def _moment(text: str | None, option: str) -> datetime | None:
+def moment(text: str | None, option: str) -> datetime | None:
+    """`text` as a time, in UTC if it has no offset; a usage error that names `option` if it is none."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        found = datetime.fromisoformat(text) if text else None
     except ValueError:
         message = f"must be ISO 8601, as 2013-09-01T00:00:00Z (got {text!r})"
         raise typer.BadParameter(message, param_hint=option) from None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def confirm(question: str, expected: str) -> None:

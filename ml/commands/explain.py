@@ -125,7 +125,10 @@ def explain(root: Path, event_id: str, *, day: date | None = None, main: str = "
     with stage("Reading its labels"):
         midnight = datetime.combine(answer.at.date(), time(), UTC)
         labels = event_labels.read(where.bucket, event_id, start=midnight, as_of=clock.now())
-    landed = approval_origin.landing_commit(repository, main, record.approval)
+    landed, origin = approval_origin.landing_commit(repository, main, record.approval), None
+    if landed is not None:
+        origin = approval_origin.of([landed], base=main)[landed.sha]
+        disagreements += approval_origin.differences(landed, origin)
     return Decision(
         event_id=event_id,
         endpoint=endpoint,
@@ -144,7 +147,7 @@ def explain(root: Path, event_id: str, *, day: date | None = None, main: str = "
         label=event_labels.decisive(labels),
         labels=tuple(labels),
         deployments=tuple(served),
-        origin=None if landed is None else approval_origin.of(landed, base=main),
+        origin=origin,
         disagreements=tuple(disagreements),
     )
 

@@ -31,6 +31,8 @@ class MergedPull:
     url: str
     title: str
     branch: str
+    head_sha: str
+    """The commit that was merged."""
     author: str
     merged_by: str
     merged_at: datetime
@@ -65,6 +67,7 @@ def _read(repository: Repository, number: int) -> MergedPull:
         url=pull.html_url,
         title=pull.title,
         branch=pull.head.ref,
+        head_sha=pull.head.sha,
         author=pull.user.login if pull.user is not None else _GHOST,
         merged_by=pull.merged_by.login if pull.merged_by is not None else _GHOST,
         merged_at=merged_at if merged_at.tzinfo else merged_at.replace(tzinfo=UTC),

@@ -111,6 +111,8 @@ class ServedPlatform:
     workspace: GitWorkspace
     cloud: LocalAws | None = None
     """None on a moto without functions and endpoints, which will do for what is refused before anything happens."""
+    data_sha256: str = "d" * 64
+    """The digest of the training set of what is registered."""
 
     @property
     def root(self) -> Path:
@@ -136,7 +138,7 @@ class ServedPlatform:
         provenance = {
             "commit": commit,
             "config_sha256": config.load_settings(self.root).sha256,
-            "data_sha256": "d" * 64,
+            "data_sha256": self.data_sha256,
         }
         columns = config.load_settings(self.root).training.columns
         assert columns.clock is not None

@@ -1,0 +1,36 @@
+"""How an approval reached main: what Git and GitHub say about the same merge commit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ml.audit import approval_origin
+from ml.audit.approval_origin import Origin
+from ml.gitops.merged_pulls import MergedPull
+from ml.gitops.repository import Commit
+
+MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("parents", "differ"), [(("a" * 40, "b" * 40), False), (("a" * 40, "c" * 40), True), (("a" * 40,), False)]
+)
+def test_head_of_the_pull_request_is_what_git_merged(parents: tuple[str, ...], differ: bool) -> None:
+    """Another second parent is a difference; a squashed commit has no second parent."""
+    pull = MergedPull(
+        number=7,
+        url="https://github.com/acme/fraudops/pull/7",
+        title="Serve approval 0001",
+        branch="approve/0001",
+        head_sha="b" * 40,
+        author="a",
+        merged_by="b",
+        merged_at=MOMENT,
+        approved_by=(),
+    )
+    commit = Commit(sha="d" * 40, parents=parents, author="x", time=MOMENT, subject="Merge")
+    origin = Origin(commit=commit.sha, author="x", time=MOMENT, subject="Merge", pull=pull)
+    expected = "#7 on GitHub merged bbbbbbbbbbbb, and its merge commit dddddddddddd has cccccccccccc"
+    assert approval_origin.differences(commit, origin) == ([expected] if differ else [])
