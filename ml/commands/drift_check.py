@@ -34,7 +34,7 @@ from ml.drift import (
 )
 from ml.drift.calendar import Window
 from ml.drift.concept_alarm import ConceptAlarm
-from ml.drift.drift_case import DriftCase, RequestOutcome
+from ml.drift.drift_case import DriftCase, RequestOutcome, suppressed
 from ml.drift.missing_labels import NoLabels
 from ml.drift.request_evidence import alarm_detail
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
@@ -116,14 +116,16 @@ def check(
     else:  # metrics of a past window would set off alarms about the present
         note("no metrics published: they belong to the latest whole window, and another window was given")
     outcomes: list[RequestOutcome] = []
+    needed = [case for case in cases if not case.unneeded]
     if github is not None:
         model, gate = config.load_model(root), config.load_gate(root)
         choose = partial(training_window.for_case, monitor.bucket, settings=model, gate=gate, rules=rules)
         requester = RetrainRequester(github, Remote(repository), choose=choose, rules=rules, main=main)
         if handed_over:
-            runner_commands.output(hand_over=hand_over.write([(case, choose(case)) for case in cases]))
+            runner_commands.output(hand_over=hand_over.write([(case, choose(case)) for case in needed]))
         else:
-            outcomes = requester.create(cases)
+            outcomes = requester.create(needed)
+        outcomes += [suppressed(case, case.unneeded) for case in cases if case.unneeded]
         requester.close_circuit_breakers()
         for outcome in outcomes:
             note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
@@ -131,7 +133,7 @@ def check(
         _report_no_labels(github, monitor, no_labels)
     if latest:
         _publish_completion(monitor.endpoint, now)
-    result = _result(monitor, checks, cases, outcomes, no_traffic=no_traffic, no_labels=no_labels, alarm=alarm)
+    result = _result(monitor, checks, needed, outcomes, no_traffic=no_traffic, no_labels=no_labels, alarm=alarm)
     runner_commands.output(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),

@@ -18,11 +18,13 @@ from ml.drift.approved_model import Model
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
 from ml.drift.request_evidence import build_alarm_case, build_case, build_end_case
+from ml.drift.run_kind_policy import Counted
 from ml.drift.window_monitor import Check, Monitor
 from ml.model.drift import detector
 from ml.model.drift.detector import DriftVerdict
 from ml.model.drift.ranking import RankingRules
 from ml.model.drift.verdict import CONCEPT
+from ml.model.training_settings import Threshold
 
 
 def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -> list[DriftCase]:
@@ -33,7 +35,7 @@ def cases(monitor: Monitor, past: Sequence[Check], alarm: ConceptAlarm | None) -
     adaptation to those fits the part anew. It comes before concept drift in windows, which find it too, weeks later and
     as a fall of fraud rates: an adaptation would first need frauds to fit on. The alarm is due unless the windows show
     concept drift by mature labels already. Without any of these, an adapted champion may be adapted again
-    (ml.drift.repeated_adaptation).
+    (ml.drift.repeated_adaptation). A case whose run would gain nothing is among them, and says so (`unneeded`).
 
     Args:
         past: checks of windows that do not overlap, oldest first.
@@ -69,14 +71,16 @@ def _cases_of_windows(monitor: Monitor, past: Sequence[Check]) -> list[DriftCase
         [each.verdict for each in past], monitor.rules, champion=champion.sha256, learned_until=champion.learned_until
     )
     kinds = [str(decision.kind) for decision in decisions]
-    counted = [(each.verdict, each.document.get("ranking")) for each in past]
+    counted = [Counted(each.verdict, each.document.get("ranking"), each.summary()) for each in past]
     rules = RankingRules(**monitor.file.to_ranking_rules())
+    chosen_by = champion.scorer.threshold
+    policy = Threshold(policy=chosen_by.policy, value=chosen_by.value)
     return [
         build_case(
             each,
             past,
             [kind for kind in kinds if kind != each.kind],
-            run_kind_policy.choose(each, counted, champion.reference.document, rules),
+            run_kind_policy.choose(each, counted, champion.reference.document, rules, policy),
         )
         for each in decisions
     ]

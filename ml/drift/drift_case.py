@@ -23,6 +23,8 @@ class DriftCase:
     """The kind of training run that it asks for."""
     reason: str
     evidence: Mapping[str, Any]
+    unneeded: str = ""
+    """Why a run would gain nothing, so that no request is made; '' if one is."""
 
     @property
     def kind(self) -> str:

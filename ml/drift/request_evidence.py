@@ -9,6 +9,8 @@ from typing import Any
 from ml.clock import stamp
 from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase
+from ml.drift.run_kind_policy import RunChoice
+from ml.drift.threshold_use import ThresholdUse
 from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 from ml.model.drift.ended_concept_test import EndEvidence
@@ -31,16 +33,15 @@ def build_case(
     decision: detector.Decision,
     past: Sequence[Check],
     also: Sequence[str],
-    run: tuple[RunKind, RankingVerdict | None],
+    run: RunChoice,
 ) -> DriftCase:
     """The case of a decision. Its findings are those of the latest window in which this kind of drift fired.
 
     Args:
         past: the checks that the decision is based on.
         also: the other kinds of drift that are due.
-        run: the kind of training run, and the test of the ranking that it follows from.
+        run: the kind of training run, and the tests that it follows from.
     """
-    run_kind, ranking = run
     kind = str(decision.kind)
     by_window = {each.window: each for each in past}
     latest = by_window[decision.fired[-1]]
@@ -63,15 +64,17 @@ def build_case(
         "findings": [finding_values(finding) for finding in findings[:_MAX_FINDINGS]],
         "findings_in_all": len(findings),
         "top_features": [feature_values(feature) for feature in latest.verdict.top_features],
-        **({"ranking": ranking_values(ranking)} if ranking is not None else {}),
+        **({"ranking": ranking_values(run.ranking)} if run.ranking is not None else {}),
+        **({"threshold": threshold_values(run.threshold)} if run.threshold is not None else {}),
         **({"also_due": list(also)} if also else {}),
         "check": check_uri(latest),
         "report": latest.document["report"],
     }
     reason = _reason(decision, latest, findings)
-    if ranking is not None:
-        reason += f". Asks for a {_RUNS[run_kind]}: {ranking.reason}"
-    return DriftCase(decision=decision, run_kind=run_kind, reason=reason, evidence=evidence)
+    tests = [each.reason for each in (run.ranking, run.threshold) if each is not None]
+    if tests and not run.unneeded:
+        reason += f". Asks for a {_RUNS[run.kind]}: {'; '.join(tests)}"
+    return DriftCase(decision=decision, run_kind=run.kind, reason=reason, evidence=evidence, unneeded=run.unneeded)
 
 
 def build_alarm_case(alarm: ConceptAlarm, latest: Check, also: Sequence[str]) -> DriftCase:
@@ -207,6 +210,12 @@ def ranking_values(verdict: RankingVerdict) -> dict[str, Any]:
     document = verdict.to_dict()
     figures = ("window", "reference", "difference", "low", "high")
     return document | {name: rounded(document[name]) for name in figures}
+
+
+def threshold_values(use: ThresholdUse) -> dict[str, Any]:
+    """The test of the serving threshold as plain values, for YAML."""
+    document = use.to_dict()
+    return document | {name: rounded(document[name]) for name in ("limit", "value", "low", "high")}
 
 
 def rounded(value: float | None) -> float | None:

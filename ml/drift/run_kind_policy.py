@@ -1,57 +1,99 @@
 """Decides which kind of training run a drift decision asks for. Creates no request.
 
-Concept drift asks for an adaptation. Data and prediction drift ask for a new threshold: scores have moved, and their
-order need not have. Only where mature labels show that the ranking has suffered, they ask for a refit.
+Concept drift asks for an adaptation. Data and prediction drift ask for a refit where mature labels show that ranking
+has suffered, and else for a new threshold: scores have moved, and their order need not have. A threshold that keeps to
+its policy on the drifted traffic (threshold_use.py) stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
 
+from ml.drift import threshold_use
+from ml.drift.threshold_use import ThresholdUse
 from ml.model.drift import detector, ranking
 from ml.model.drift.detector import DriftVerdict
 from ml.model.drift.ranking import RankingCounts, RankingRules, RankingVerdict
 from ml.model.drift.verdict import CONCEPT
+from ml.model.drift.window_counts import WindowSummary
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
+from ml.model.training_settings import Threshold
 
-Counted = tuple[DriftVerdict, Mapping[str, Any] | None]
-"""The verdict on a window, and its rows by score and label as the check stores them; None if they were not counted."""
+
+class Counted(NamedTuple):
+    """A window: its verdict, its traffic, and its rows by score and label as the check stores them, if it has them."""
+
+    verdict: DriftVerdict
+    ranking: Mapping[str, Any] | None
+    summary: WindowSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunChoice:
+    """The kind of run, and the tests that it follows from; those are None for concept drift, the latter for a refit.
+
+    `unneeded` is why a run would gain nothing; '' if it is asked for.
+    """
+
+    kind: RunKind
+    ranking: RankingVerdict | None = None
+    threshold: ThresholdUse | None = None
+
+    @property
+    def unneeded(self) -> str:
+        """As in the docstring of the class."""
+        return "" if self.threshold is None or self.threshold.asks else f"no new threshold: {self.threshold.reason}"
 
 
 def choose(
-    decision: detector.Decision, past: Sequence[Counted], reference: Mapping[str, Any], rules: RankingRules
-) -> tuple[RunKind, RankingVerdict | None]:
-    """The kind of run, and the test of the ranking that it follows from; None for concept drift.
+    decision: detector.Decision,
+    past: Sequence[Counted],
+    reference: Mapping[str, Any],
+    rules: RankingRules,
+    threshold: Threshold,
+) -> RunChoice:
+    """The kind of run, and whether it is needed.
 
     Args:
         past: the windows that the decision is based on; they do not overlap.
         reference: baseline.json of the model that the decision is about.
+        threshold: the policy by which that model's threshold was chosen.
     """
     if decision.kind == CONCEPT:
-        return ADAPT, None
-    verdict = _test(decision, past, reference, rules)
-    return (FIT if verdict.suffered else THRESHOLD), verdict
+        return RunChoice(kind=ADAPT)
+    since = _since_onset(decision, past)
+    verdict = _test(since, reference, rules)
+    if verdict.suffered:
+        return RunChoice(kind=FIT, ranking=verdict)
+    use = threshold_use.of_windows(threshold, [(each.verdict, each.summary) for each in since])
+    return RunChoice(kind=THRESHOLD, ranking=verdict, threshold=use)
 
 
-def _test(
-    decision: detector.Decision, past: Sequence[Counted], reference: Mapping[str, Any], rules: RankingRules
-) -> RankingVerdict:
-    """The test on all windows since the onset that the same model scored and whose labels are mature."""
+def _since_onset(decision: detector.Decision, past: Sequence[Counted]) -> list[Counted]:
+    """The windows since the onset that the decision's model scored."""
+    model = next(each.verdict.reference for each in past if _span(each.verdict) == decision.fired[-1])
+    assert decision.onset is not None  # noqa: S101 - a decision that is due has an onset
+    return [each for each in past if each.verdict.reference == model and each.verdict.start >= decision.onset]
+
+
+def _span(verdict: DriftVerdict) -> tuple[datetime, datetime]:
+    return verdict.start, verdict.end
+
+
+def _test(since: Sequence[Counted], reference: Mapping[str, Any], rules: RankingRules) -> RankingVerdict:
+    """The test on those of the windows `since` the onset whose labels are mature."""
     known = reference.get("ranking")
     if known is None:
         return RankingVerdict(suffered=None, reason="the drift reference, of an older model, has no ranking")
-    model = next(each.reference for each, _ in past if (each.start, each.end) == decision.fired[-1])
     counted = [
-        RankingCounts.from_dict(counts)
-        for each, counts in past
-        if counts is not None
-        and each.reference == model
-        and CONCEPT in each.evaluated
-        and decision.onset is not None
-        and each.start >= decision.onset
+        RankingCounts.from_dict(each.ranking)
+        for each in since
+        if each.ranking is not None and CONCEPT in each.verdict.evaluated
     ]
     if not counted:
         reason = "ranking cannot be tested: no window since the onset has mature labels"

@@ -3,7 +3,8 @@
 For runs of kind `threshold`, whose model has the champion's coefficients. Alerts at the higher of two thresholds are
 alerts at the lower one too, so a change only adds alerts or only removes some. It is supported if neither more false
 alarms nor a lower recall leave the interval of the figure that the champion's threshold has on these rows. More false
-alarms are also supported if they find more frauds and stay within what the threshold policy allows.
+alarms are also supported if they stay within what the threshold policy allows and recall leaves its interval upwards: a
+fraud or two more are chance, and would not pay for false alarms that are none.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class ThresholdChange:
         Alerts are only added, so a fraud that the new threshold finds and the champion's does not is a gain without a
         loss. What the added alerts may cost is the policy's limit; a fixed threshold has none.
         """
-        policy, after, found = self.policy, self.new, self._frauds_gained()
+        policy, after = self.policy, self.new
+        found = (after.recall.count or 0) - (self.champion.recall.count or 0)
         if policy.policy == "min_cost":
             if after.value_missed is None:
                 return False, "The threshold policy min_cost needs amounts, and the data has none."
@@ -95,11 +97,11 @@ class ThresholdChange:
             return False, f"The threshold policy {policy.policy} allows no share of alerts."
         name = "false-positive rate" if policy.policy == "max_recall_at_fpr" else "alert rate"
         inside = limited.value <= policy.value
+        best = self.champion.recall.high
+        beyond = best is not None and after.recall.value is not None and after.recall.value > best
+        gain = f"it finds {_frauds(found)} more, {'beyond' if beyond else 'which may be'} chance"
         words = f"the {name} {_percent(limited.value)} is {'within' if inside else 'above'} the policy's"
-        return found > 0 and inside, f"it finds {_frauds(found)} more, and {words} {_percent(policy.value)}."
-
-    def _frauds_gained(self) -> int:
-        return (self.new.recall.count or 0) - (self.champion.recall.count or 0)
+        return beyond and inside, f"{gain}, and {words} {_percent(policy.value)}."
 
     def _cost(self, figures: ThresholdFigures) -> float:
         return self.policy.value * figures.alerts + (self.policy.loss_share or 0.0) * (figures.value_missed or 0.0)

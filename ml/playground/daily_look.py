@@ -101,7 +101,7 @@ class DailyLook:
             drift_check.check(self._root, report_only=True)
             self.forget()
             last = monitor.stored(latest) or last
-        cases = decision_policy.cases(monitor, history(monitor, last), alarm)
+        cases = [case for case in decision_policy.cases(monitor, history(monitor, last), alarm) if not case.unneeded]
         concept = started or any(case.kind == CONCEPT for case in cases)
         return Look(moment=now, reason=self._due(cases, now, rules), concept=concept, ended=ended)
 

@@ -24,6 +24,7 @@ from ml.aws.labels import coverage
 from ml.drift import calendar, decision_policy, missing_labels, repeated_adaptation, run_kind_policy, training_window
 from ml.drift.approved_model import learned_until
 from ml.drift.drift_case import DriftCase
+from ml.drift.run_kind_policy import Counted, RunChoice
 from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.model.drift import detector
 from ml.model.drift.label_counts import LabelSummary
@@ -31,6 +32,7 @@ from ml.model.drift.ranking import RankingCounts, RankingRules
 from ml.model.drift.settings import POOLED_WINDOWS
 from ml.model.drift.verdict import CAUSES, CONCEPT
 from ml.model.run_kinds import ADAPT, DROP, RunKind
+from ml.model.training_settings import Threshold
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate.year_traffic import HISTORY, Year
 from ml.steps.job_runner import StepFailed
@@ -243,8 +245,11 @@ class InProcess:
                 champion=serving.sha256,
                 learned_until=learned_until(serving.baseline),
             )
+        chosen = [(each, self._run_choice(each, now)) for each in decisions]
         cases = [
-            DriftCase(decision=each, run_kind=self._run_kind(each, now), reason="", evidence={}) for each in decisions
+            DriftCase(decision=each, run_kind=choice.kind, reason="", evidence={})
+            for each, choice in chosen
+            if not choice.unneeded
         ]
         evidence = self.evidence(now)
         fired = evidence is not None and evidence.rates.fired
@@ -278,13 +283,16 @@ class InProcess:
             counts = self._counts[number] = DailyCounts(number, baseline, learned_until(baseline), alpha)
         return counts.evaluate(self.played.months, now)
 
-    def _run_kind(self, decision: detector.Decision, now: datetime) -> RunKind:
-        """The kind of run that the drift check would ask for."""
+    def _run_choice(self, decision: detector.Decision, now: datetime) -> RunChoice:
+        """The run that the drift check would ask for, and whether it is needed."""
         past = [
-            (verdict, self._ranking_counts(number, now)) for number, verdict in sorted(self.played.verdicts.items())
+            Counted(verdict, self._ranking_counts(number, now), self._summaries[number])
+            for number, verdict in sorted(self.played.verdicts.items())
         ]
         rules = RankingRules(**self.file.to_ranking_rules())
-        return run_kind_policy.choose(decision, past, self._serving.model.baseline, rules)[0]
+        serving, chosen_by = self._serving.model, self._serving.model.model.threshold
+        policy = Threshold(policy=chosen_by.policy, value=chosen_by.value)
+        return run_kind_policy.choose(decision, past, serving.baseline, rules, policy)
 
     def _ranking_counts(self, number: int, now: datetime) -> Mapping[str, Any]:
         """A month's rows of mature days by score and label, by the model of its first check."""

@@ -45,6 +45,7 @@ _TRAINING = ("ml/model/**/*.py", "ml/steps/*.py", "ml/simulate/*.py", "ml/simula
 _POLICY = (
     "decision_policy",
     "run_kind_policy",
+    "threshold_use",
     "training_window",
     "repeated_adaptation",
     "drift_case",

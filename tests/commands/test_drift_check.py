@@ -134,7 +134,10 @@ def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEn
     evidence = request.evidence
     assert evidence["ranking"]["suffered"] is False
     assert evidence["ranking"]["frauds"] >= 15
-    assert request.reason.endswith("no loss of ranking is shown")
+    assert "Asks for a new threshold: " in request.reason
+    assert "no loss of ranking is shown; " in request.reason
+    assert request.reason.endswith(" %), where the policy allows 1 %")
+    assert (evidence["threshold"]["figure"], evidence["threshold"]["exceeded"]) == ("alert_rate", True)
     assert evidence["top_features"][0]["name"] == "V2"
     assert [each["fired"] for each in evidence["windows"]] == [False, True, True]
     assert all(
@@ -214,6 +217,25 @@ def test_daily_test_finds_concept_drift_before_labels_are_mature(env: MonitoredE
     assert finding["value"] > 2 * finding["reference"]
     (again,) = check(env.root).requests
     assert (again.request, again.state) == (asked.request, "already requested")
+
+
+def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(env: MonitoredEndpoint) -> None:
+    """V2 has moved, but the model alerts on less than the fifth of the rows that its policy allows."""
+    env.at("2026-01-31T13:00:00Z")
+    env.approve(2, alert_budget=0.2)
+    for month in (2, 3):
+        env.month(month, shift=0.6, version="0002")
+    env.at("2026-03-01T05:17:00Z")
+    assert check(env.root).requests == ()
+    env.at("2026-04-01T05:17:00Z")
+    found = check(env.root)
+    assert [each.verdicts[0] for each in found.windows] == ["data", "data"]
+    (outcome,) = found.requests
+    assert (found.causes, outcome.state, outcome.run_kind) == ((), "suppressed", "threshold")
+    assert outcome.reason.startswith("no new threshold: ")
+    assert outcome.reason.endswith(" %), where the policy allows 20 %")
+    assert outcome.reason in env.summary
+    assert (env.requests(), env.bot.started) == ([], [])
 
 
 def test_end_of_the_new_pattern_asks_for_a_model_without_its_part(env: MonitoredEndpoint) -> None:

@@ -70,22 +70,35 @@ def supported(before: float, after: float, policy: Threshold) -> tuple[bool, str
     return check.passed, check.detail
 
 
-def test_more_false_alarms_within_the_policys_budget_pass_if_they_find_more_frauds() -> None:
-    """From 0.05 % to 1 % of legitimate rows is more than chance; the policy allows 1.2 %, and a fraud is gained."""
-    passed, detail = supported(0.4998, 0.4952, Threshold(policy="max_recall_at_fpr", value=0.012))
+def test_more_false_alarms_within_the_policys_budget_pass_if_recall_rises_beyond_chance() -> None:
+    """10 of 20 frauds become 16, above the interval of 10; the policy allows the false alarms."""
+    passed, detail = supported(0.4998, 0.2, Threshold(policy="max_recall_at_fpr", value=0.7))
     assert passed, detail
-    assert detail.endswith("It finds 1 fraud more, and the false-positive rate 1 % is within the policy's 1.2 %.")
+    assert detail.endswith(
+        "It finds 6 frauds more, beyond chance, and the false-positive rate 60 % is within the policy's 70 %."
+    )
     assert detail.startswith(
         "The new threshold would raise the false-positive rate beyond chance, which its gain supports"
     )
 
 
 def test_more_false_alarms_above_the_policys_budget_fail() -> None:
-    """The same change fails under a policy that allows 0.9 %."""
-    passed, detail = supported(0.4998, 0.4952, Threshold(policy="max_recall_at_fpr", value=0.009))
+    """The same change fails under a policy that allows 50 %."""
+    passed, detail = supported(0.4998, 0.2, Threshold(policy="max_recall_at_fpr", value=0.5))
     assert not passed
     assert detail.startswith("Threshold gate failed: ")
-    assert detail.endswith("It finds 1 fraud more, and the false-positive rate 1 % is above the policy's 0.9 %.")
+    assert detail.endswith(
+        "It finds 6 frauds more, beyond chance, and the false-positive rate 60 % is above the policy's 50 %."
+    )
+
+
+def test_one_fraud_more_does_not_pay_for_more_false_alarms() -> None:
+    """From 0.05 % to 1 % of legitimate rows is more than chance, and one fraud of 20 is not."""
+    passed, detail = supported(0.4998, 0.4952, Threshold(policy="max_recall_at_fpr", value=0.012))
+    assert not passed
+    assert detail.endswith(
+        "It finds 1 fraud more, which may be chance, and the false-positive rate 1 % is within the policy's 1.2 %."
+    )
 
 
 def test_more_false_alarms_that_find_no_more_frauds_fail() -> None:
@@ -96,11 +109,11 @@ def test_more_false_alarms_that_find_no_more_frauds_fail() -> None:
 
 
 def test_alert_budget_is_compared_with_the_alert_rate() -> None:
-    """31 of 2,020 rows are alerted: within 1.6 %, above 1.5 %, although the false-positive rate is 1 %."""
-    assert supported(0.4998, 0.4952, Threshold(policy="alert_budget", value=0.016))[0]
-    passed, detail = supported(0.4998, 0.4952, Threshold(policy="alert_budget", value=0.015))
+    """1,216 of 2,020 rows are alerted: within 60.3 %, above 60.1 %, although the false-positive rate is 60 %."""
+    assert supported(0.4998, 0.2, Threshold(policy="alert_budget", value=0.603))[0]
+    passed, detail = supported(0.4998, 0.2, Threshold(policy="alert_budget", value=0.601))
     assert not passed
-    assert "the alert rate 1.53 % is above the policy's 1.5 %" in detail
+    assert "the alert rate 60.2 % is above the policy's 60.1 %" in detail
 
 
 @pytest.mark.parametrize(("alert_cost", "passed"), [(1.0, True), (10.0, False)])

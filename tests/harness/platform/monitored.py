@@ -56,7 +56,7 @@ MODEL: dict[str, Any] = {
         }
     ],
     "history": {"slope": 1.0, "intercept": 0.0},
-    "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
+    "threshold": {"policy": "alert_budget", "value": 0.01, "score": 0.5},  # far below what it alerts
     "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
 }
 WINDOWS = {
@@ -106,10 +106,17 @@ def draw(rng: np.random.Generator, rows: int, *, shift: float = 0.0, flip: float
     return Rows(inputs=inputs[:, order], truth=truth)
 
 
-def archive(*, intercept: float = -4.8, provenance: dict[str, str] | None = None, adapted: bool = False) -> bytes:
+def archive(
+    *,
+    intercept: float = -4.8,
+    provenance: dict[str, str] | None = None,
+    adapted: bool = False,
+    alert_budget: float = 0.01,
+) -> bytes:
     """A model archive with a drift reference of 8,000 rows; `adapted`: with a part for frauds among high amounts."""
     parts = [MODEL["parts"][0] | {"intercept": intercept}, *(ADAPTED_MODEL["parts"][1:] if adapted else [])]
-    model = MODEL | {"parts": parts} | ({"provenance": provenance} if provenance else {})
+    model = MODEL | {"parts": parts, "threshold": MODEL["threshold"] | {"value": alert_budget}}
+    model |= {"provenance": provenance} if provenance else {}
     drawn = draw(np.random.default_rng(0), 8_000, flip=0.5 if adapted else 0.0)
     frame = pd.DataFrame(drawn.inputs, columns=list(COLUMNS.inputs))
     scorer = Scorer.from_json(document_fields.canonical(model))
