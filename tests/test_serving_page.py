@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from local_aws.server import LocalAws
 from ml.aws import session
 from ml.aws.capture import reader
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
+from ml.commands.score_and_evaluate import score
 from ml.model import artifact, document_fields, scoring_responses
 from tests.harness.aws import signature_check
 from tests.harness.aws.signature_check import SignatureCheck
@@ -74,7 +76,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A model with the page's columns, deployed as the deploy function does: captured to S3, named by its approval."""
-    model = monitored.MODEL | {"inputs": INPUTS}
+    model = monitored.MODEL | {"inputs": INPUTS, "history": {"slope": 0.9, "intercept": -2.0}}
     archive = artifact.pack(
         {
             "model.json": document_fields.canonical(model).encode(),
@@ -82,6 +84,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             **artifact.code_files(ROOT),
         }
     )
+    (tmp_path / "model.tar.gz").write_bytes(archive)
     with LocalAws(tmp_path / "cloud") as aws:
         s3, sagemaker, iam = (aws.client(name) for name in ("s3", "sagemaker", "iam"))
         s3.create_bucket(Bucket=BUCKET)
@@ -139,21 +142,42 @@ def pattern(printed: str) -> str:
 def test_examples_print_what_the_page_shows(served: Served) -> None:
     """Each example runs in order with a valid signature, and the rows are captured under the ids that the page says."""
     found = examples()
-    assert [each.language for each in found] == ["bash", "python", "bash", "python"]
+    assert [each.language for each in found] == ["bash", "python", "bash", "python", "python"]
     for each in found:
         printed = served.run(each)
         if each.printed is not None:
             assert re.fullmatch(pattern(each.printed), printed, re.DOTALL), f"{each.code}\nprinted:\n{printed}"
     assert served.check.refused == []
-    assert ["curl" in agent for agent in served.check.accepted] == [False, True, False]
+    assert ["curl" in agent for agent in served.check.accepted] == [False, True, False, False]
     served.run(found[2], token="a-token")
     assert served.check.refused == []
     served.aws.flush()
     now = served.aws.clock.now()
     batches = reader.read(BUCKET, ENDPOINT, now - timedelta(hours=1), now + timedelta(hours=1), inputs=INPUTS)
-    ids = [str(each) for batch in batches for each in batch.event_ids.to_pylist()]
+    ids = [each for batch in batches for each in batch.event_ids.to_pylist()]
     twice = [f"batch-7#{row}" for row in (0, 0, 1, 1, 2, 2)]
-    assert sorted(ids) == [*(f"20260301-000{number}" for number in (1, 2, 3)), *twice]
+    assert sorted(filter(None, ids)) == [*(f"20260301-000{number}" for number in (1, 2, 3)), *twice]
+
+
+def test_fraud_rate_on_the_page_is_that_of_the_command(served: Served) -> None:
+    """The endpoint's answer and `fraudops score --calibrated` have the same bits, on one row and on many."""
+    first, *_, calibrated, _ = examples()
+    served.run(first)
+    assert '"calibrated": True' in calibrated.code
+    lines = (served.folder / "standin.csv").read_text("utf-8").splitlines()
+    (served.folder / "many.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines[:101]) + "\n")
+    for name, rows in (("rows.csv", 3), ("many.csv", 100)):
+        out = served.folder / f"scored-{name}"
+        score(served.folder / "model.tar.gz", served.folder / name, out, calibrated=True)
+        with out.open(newline="") as file:
+            offline = [(float(row["score"]), float(row["fraud_rate"])) for row in csv.DictReader(file)]
+        printing = "print(json.dumps([[each[name] for name in ('score', 'fraud_rate')] for each in predictions]))"
+        code = calibrated.code.partition("for row, prediction")[0].replace("rows.csv", name)
+        printed = served.run(
+            Example("python", f'{code}predictions = json.load(answer["Body"])["predictions"]\n{printing}', None)
+        )
+        assert [tuple(each) for each in json.loads(printed)] == offline
+        assert len(offline) == rows
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")

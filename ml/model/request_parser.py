@@ -5,9 +5,9 @@ else.
 
 Requests: text/csv (one row per line; a header line is detected, or declared by RFC 4180's header= parameter),
 application/json ({"instances": [...]}, a list of rows or one row; a row is an object or an array in order) and
-application/jsonlines (one row per line). Named columns may be in any order. `event_id` may be one of them; it is echoed
-and never scored. Values are numbers, with two exceptions: a time whose unit is `iso` is text, and becomes seconds since
-1970; a category is text, and becomes the place of its level (category_levels.py).
+application/jsonlines (one row per line). `"calibrated": true` beside "instances" asks for fraud rates. Named columns
+may be in any order. `event_id` may be one; it is echoed, never scored. Values are numbers, with two exceptions: a time
+whose unit is `iso` is text, and becomes seconds since 1970; a category is text, and becomes the place of its level.
 """
 
 from __future__ import annotations
@@ -31,14 +31,19 @@ MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 # A digit can match in one way only: with \d+\.?\d* a long field would take time in the square of its length.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FINITE = "a finite number"
+CALIBRATED = "calibrated"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of a request in the model's order of inputs, as numbers, and their event ids if it had any."""
+    """The rows of a request in the model's order of inputs, as numbers, and their event ids if it had any.
+
+    `calibrated` is whether the answer is to have fraud rates.
+    """
 
     rows: list[list[float]]
     event_ids: list[str | None] | None
+    calibrated: bool = False
 
 
 class RequestParser:
@@ -80,11 +85,12 @@ class RequestParser:
             PayloadError: 400 invalid content, 413 too large or too many rows, 415 unsupported type.
         """
         kind, parameters = scoring_responses.content_type(content_type)
-        text = _decode(body)
+        text, calibrated = _decode(body), False
         if kind == scoring_responses.CSV:
             rows, ids = self._parse_csv(text, dict(parameters).get("header"))
         elif kind == scoring_responses.JSON:
-            rows, ids = self._parse_rows(_instances(_json(text, None), self._known), None)
+            instances, calibrated = _instances(_json(text, None), self._known)
+            rows, ids = self._parse_rows(instances, None)
         else:
             lines = text.split("\n")
             while lines and not lines[-1].strip():
@@ -92,7 +98,7 @@ class RequestParser:
             rows, ids = self._parse_rows(lines, _json_line)
         if not rows:
             raise PayloadError(400, "the body must hold at least one row (got none)", expected="at least one row")
-        return Batch(rows, ids if any(item is not None for item in ids) else None)
+        return Batch(rows, ids if any(item is not None for item in ids) else None, calibrated)
 
     def _parse_rows(
         self, items: Sequence[Any], decode: Callable[[Any, int], Any] | None
@@ -310,22 +316,24 @@ def _json(text: str, number: int | None) -> Any:
         raise PayloadError(400, f"{where}: holds a number that is too long", row=number, expected=_FINITE) from error
 
 
-def _instances(document: Any, inputs: frozenset[str]) -> list[Any]:
-    """The rows of a JSON body: the list under "instances", a list of rows, or one row."""
+def _instances(document: Any, inputs: frozenset[str]) -> tuple[list[Any], bool]:
+    """The rows of a JSON body (the list under "instances", a list of rows, or one row), and its "calibrated"."""
     if isinstance(document, dict) and "instances" in document and "instances" not in inputs:
-        extra = next((key for key in document if key != "instances"), None)
+        extra = next((key for key in document if key not in ("instances", CALIBRATED)), None)
         if extra is not None:
-            bad(None, extra, extra, 'nothing beside "instances"')
-        document = document["instances"]
-        if not isinstance(document, list):
-            bad(None, "instances", document, "a list of rows")
-        return document
+            bad(None, extra, extra, f'nothing beside "instances" and "{CALIBRATED}"')
+        rows, calibrated = document["instances"], document.get(CALIBRATED, False)
+        if not isinstance(rows, list):
+            bad(None, "instances", rows, "a list of rows")
+        if not isinstance(calibrated, bool):
+            bad(None, CALIBRATED, calibrated, "true or false")
+        return rows, calibrated
     if isinstance(document, dict):
-        return [document]
+        return [document], False
     if not isinstance(document, list):
         bad(None, None, document, 'an object, an array or {"instances": [...]}')
     nested = any(isinstance(item, dict | list) for item in document)
-    return document if nested or not document else [document]
+    return (document if nested or not document else [document]), False
 
 
 def _event_id(value: Any, number: int) -> str | None:

@@ -3,7 +3,8 @@
 Part of the archive's code/, so it imports the standard library only. Independent of the server: every invalid request
 is a PayloadError with the HTTP status and a body that names row, column, value and expectation.
 
-Answers hold, per row: score, decision (1 = alert, 0 = pass), model_version, and event_id where the request gave one.
+Answers hold, per row: score, decision (1 = alert, 0 = pass), model_version, event_id where the request gave one, and
+fraud_rate where it asked for that.
 """
 
 from __future__ import annotations
@@ -111,13 +112,20 @@ def write(
     model_version: str,
     kind: str,
     header: bool = False,
+    fraud_rates: Sequence[float] | None = None,
 ) -> bytes:
     """The response body in the type `kind`: JSON as {"predictions": [...]}, JSON lines, or CSV.
 
     CSV has the columns score, decision, model_version, and event_id if the request had any, in this order. The header
     line is optional (`header`) because SageMaker's batch transform joins lines one to one.
+
+    Raises:
+        PayloadError: 406, `fraud_rates` in CSV. Its readers, the drift check among them, know columns by their place.
     """
     if kind == CSV:
+        if fraud_rates is not None:
+            expected = f"{JSON} or {JSONLINES}, if the request is calibrated"
+            raise PayloadError(406, f"Accept must be {expected} (got {CSV})", value=CSV, expected=expected)
         ids = [item or "" for item in event_ids] if event_ids is not None else None
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -135,6 +143,9 @@ def write(
     if event_ids is not None:
         for row, event_id in zip(rows, event_ids, strict=True):
             row[EVENT_ID] = event_id
+    if fraud_rates is not None:
+        for row, rate in zip(rows, fraud_rates, strict=True):
+            row["fraud_rate"] = rate
     if kind == JSON:
         return json.dumps({"predictions": rows}, separators=(",", ":")).encode()
     return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()

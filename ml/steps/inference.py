@@ -80,13 +80,25 @@ def score_request(model: Model, body: bytes | str, content_type: str | None, acc
     kind, header = scoring_responses.negotiate(accept)
     batch = model.parser.parse(body, content_type)
     scorer = model.scorer
+    rates: list[float] | None = None
     if len(batch.rows) <= _ROW_BY_ROW:
         scores = [scorer.score_row(row) for row in batch.rows]
+        if batch.calibrated:
+            rates = [scorer.calibrated_row(row) for row in batch.rows]
     else:
-        scores = scorer.score(np.array(batch.rows)).tolist()
+        rows = np.array(batch.rows)
+        scores = scorer.score(rows).tolist()
+        if batch.calibrated:
+            rates = scorer.calibrated(rows).tolist()
     limit = scorer.threshold.score
     decisions = [1 if score >= limit else 0 for score in scores]
     answer = scoring_responses.write(
-        scores, decisions, batch.event_ids, model_version=model.version, kind=kind, header=header
+        scores,
+        decisions,
+        batch.event_ids,
+        model_version=model.version,
+        kind=kind,
+        header=header,
+        fraud_rates=rates,
     )
     return answer, kind

@@ -89,6 +89,15 @@ def test_calibrated_score_of_an_adapted_model_is_its_score() -> None:
     assert (scorer(ADAPTED).calibrated(X) == scorer(ADAPTED).score(X)).all()
 
 
+@DOCUMENTS
+def test_calibrated_row_has_the_bits_of_a_batch(document: dict[str, Any]) -> None:
+    """One row of Python floats and a batch give the same fraud rate; a row of another width is refused."""
+    model, X = scorer(document), rows(500)
+    np.testing.assert_array_equal([model.calibrated_row(row) for row in X.tolist()], model.calibrated(X))
+    with pytest.raises(ValueError, match="a row must have 4 numbers"):
+        model.calibrated_row([1.0])
+
+
 @pytest.mark.parametrize("amount", [5.0, 50.0, np.nextafter(5.0, 0), np.nextafter(50.0, 100)])
 def test_amount_on_an_edge_is_in_the_bin_above(amount: float) -> None:
     """Bins are closed below and open above."""

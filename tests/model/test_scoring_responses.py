@@ -60,6 +60,20 @@ def test_write_has_score_decision_version_and_id() -> None:
     assert "event_id" not in write(JSON, None)
 
 
+def test_fraud_rates_are_written_in_json_only() -> None:
+    """In CSV they would stand in the place of the event id where no row has one."""
+    plain = {"score": 0.25, "decision": 0, "model_version": "7"}
+
+    def write(kind: str) -> str:
+        return scoring_responses.write([0.25], [0], None, model_version="7", kind=kind, fraud_rates=[0.01]).decode()
+
+    assert json.loads(write(JSON)) == {"predictions": [plain | {"fraud_rate": 0.01}]}
+    assert json.loads(write(JSONLINES)) == plain | {"fraud_rate": 0.01}
+    with pytest.raises(PayloadError, match="if the request is calibrated") as caught:
+        write(CSV)
+    assert caught.value.status == 406
+
+
 def test_long_headers_are_rejected_unread() -> None:
     """A Content-Type or Accept beyond any real one is 415 or 406, and its parameters are not parsed."""
     long = "text/csv;" + 'a=";"' * 20_000

@@ -57,6 +57,21 @@ def test_responses_match_the_scorer_for_all_types(model: inference.Model) -> Non
             ]
 
 
+@pytest.mark.parametrize("count", [1, 24, 25, 300])
+def test_calibrated_request_gets_fraud_rates_and_changes_nothing_else(model: inference.Model, count: int) -> None:
+    """Row by row and as a batch: the scorer's fraud rates, beside the answer to the request without the key."""
+    instances = [dict(zip(INPUTS, row, strict=True)) | {"event_id": "a"} for row in rows(count).tolist()]
+    plain, calibrated, refused = (
+        json.dumps({"instances": instances} | more) for more in ({}, {"calibrated": True}, {"calibrated": False})
+    )
+    before = json.loads(inference.transform_fn(model, plain, JSON, JSON)[0])["predictions"]
+    after = json.loads(inference.transform_fn(model, calibrated, JSON, JSON)[0])["predictions"]
+    assert [each.pop("fraud_rate") for each in after] == model.scorer.calibrated(rows(count)).tolist()
+    assert after == before
+    assert inference.transform_fn(model, refused, JSON, JSON) == inference.transform_fn(model, plain, JSON, JSON)
+    assert inference.transform_fn(model, calibrated, JSON, CSV).status_code == 406
+
+
 def test_event_id_is_echoed_and_not_scored(model: inference.Model) -> None:
     """Two rows that differ only by event_id have the same score and keep their ids."""
     row = dict(zip(INPUTS, [1.0, 2.0, 3.0, 4.0], strict=True))

@@ -53,7 +53,9 @@ def request_body(draw: st.DrawFn) -> tuple[str, str, int]:
     how = draw(st.integers(0, 6))
     dumped = [json.dumps(item) for item in rows]
     if how == 0:
-        return json.dumps({"instances": rows}), JSON, len(rows)
+        more = draw(st.sampled_from([{}, {}, {"calibrated": True}]))
+        first = draw(st.sampled_from([{}, {"calibrated": False}]))
+        return json.dumps(first | {"instances": rows} | more), JSON, len(rows)
     if how == 1:
         return json.dumps(rows, separators=(",", ":")), JSON, len(rows)
     if how == 2:
@@ -128,6 +130,32 @@ def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: boo
         patch.setattr(column_decoder, "decode_inputs", never)
         patch.setattr(column_decoder, "decode_answers", never)
         assert read(lines) == together
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("requests", [1, 200])
+def test_calibrated_requests_are_read_as_others(requests: int, separators: tuple[str, str]) -> None:
+    """Neither the key in the request nor the fraud rate in the answer changes rows, scores or findings."""
+    instances = captured_lines.named([[1.0, 0.5, 1.0, 2.0], [2.0, 0.5, 1.5, 3.0]], ids=["a", "b"])
+    answered = captured_lines.predictions([0.25, 0.75], ids=["a", "b"])
+    calibrated = json.loads(answered)
+    for each in calibrated["predictions"]:
+        each["fraud_rate"] = 0.125
+    asked = [{"instances": instances}, {"instances": instances, "calibrated": True}]
+    bodies = [json.dumps(each, separators=separators) for each in asked]
+    answers = [answered, json.dumps(calibrated, separators=separators)]
+    plain, more, mixed = (
+        read([line((body, JSON), (answer, JSON)) for body, answer in pairs])
+        for pairs in (
+            [(bodies[0], answers[0])] * requests,
+            [(bodies[1], answers[1])] * requests,
+            [(bodies[place % 2], answers[place % 2]) for place in range(requests)],
+        )
+    )
+    assert plain == more == mixed
+    assert len(plain[0]) == 2 * requests
+    assert not plain[1]
+    assert not plain[2]
 
 
 @pytest.mark.parametrize("name", ["Amount", "\\u0041mount"])
