@@ -12,7 +12,7 @@
     ├── CloudError          10   AWS (or its emulator) cannot be reached, or lacks what is needed
     ├── GitError            11   the Git repository is missing, dirty or in conflict
     ├── GitHubError         12   GitHub cannot be reached, refuses, or lacks a setting that is needed
-    └── NotReady            13   `doctor` found what will fail; `explain` or `history`, sources that disagree
+    └── NotReady            13   `doctor` found what will fail; `explain`, `history`, `status`: a disagreement
 
 Exit code 0 is success; 2 is also that of an unknown option or verb. The codes are stable: workflows and runbooks rely
 on them. A message is one line: what happened, where, the evidence and the next step.
@@ -118,6 +118,7 @@ class GitHubError(FraudopsError):
 
 
 class NotReady(FraudopsError):
-    """A read-only verb found a fault: what will fail (`doctor`), or sources that disagree (`explain`, `history`)."""
+    """A read-only verb found a fault: what will fail (`doctor`), or sources that disagree (`explain`, `history`,
+    `status`). Nothing was changed."""
 
     exit_code = 13

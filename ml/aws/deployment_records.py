@@ -96,6 +96,11 @@ def write_order(bucket: str, document: dict[str, Any]) -> None:
     _put(bucket, DESIRED, document)
 
 
+def read_order(bucket: str) -> dict[str, Any] | None:
+    """deploy/desired.json; None if nothing was ordered yet. Raises CloudError."""
+    return _get(bucket, DESIRED) if any(key == DESIRED for key, _ in _list(bucket, DESIRED)) else None
+
+
 class Answers:
     """The outcomes that the deploy Lambda writes after this object was created."""
 

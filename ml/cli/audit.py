@@ -1,4 +1,4 @@
-"""`fraudops explain` and `history`: what happened and why, from Git, the lake, the registry and GitHub."""
+"""`fraudops explain`, `history` and `status`: what happened and why, and whether the cloud is what Git says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Repo, View, day, group, moment, verb
+from ml.cli.options import HERE, Repo, View, day, group, moment, owner_and_name, verb
 
 if TYPE_CHECKING:
     from ml.commands.explain import Decision
@@ -51,6 +51,25 @@ def history(
 
     result = run(repo, at=moment(at, "--at"))
     return View(value=result, rows=_history_rows(result), error=result.error)
+
+
+@verb(app, example="fraudops status")
+def status(
+    repository: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OWNER/NAME",
+            callback=owner_and_name,
+            help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
+        ),
+    ] = None,
+    repo: Repo = HERE,
+) -> View:
+    """Compare Git with the cloud and name every difference; change nothing."""
+    from ml.commands.status import status as run
+
+    result = run(repo, repository=repository)
+    return View(value=result, text=result.text, error=result.error)
 
 
 def _history_rows(found: History) -> list[tuple[str, Any]]:

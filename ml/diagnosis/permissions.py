@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from ml.aws import policy_simulation
-from ml.aws.cloudformation import deployed_stack, platform_source
+from ml.aws.cloudformation import platform_source
 from ml.aws.policy_simulation import Refusal
-from ml.diagnosis import template_values
+from ml.diagnosis import deployed_template, template_values
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.role_statements import ROLE, requests
 from ml.diagnosis.subjects import Subjects
-from ml.diagnosis.template_values import StackValues, Template
 from ml.errors import ConfigError
 
 _SHOWN = 3  # refusals that the line names
@@ -28,24 +28,14 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     for name, path in zip(subjects.stacks, (platform_source.TEMPLATE, platform_source.IDENTITY), strict=True):
         text = (subjects.root / path).read_text("utf-8")
         for role in (key for key, item in template_values.read(text)["Resources"].items() if item["Type"] == ROLE):
-            yield run(f"permissions of {name} {role}", partial(_role, subjects, name, text, role))
+            yield run(f"permissions of {name} {role}", partial(_role, subjects, name, path, role))
 
 
-def _role(subjects: Subjects, name: str, text: str, role: str) -> str:
-    found, resources = subjects.usable(name), subjects.resources(name)
-    if role not in resources:
+def _role(subjects: Subjects, name: str, path: Path, role: str) -> str:
+    if role not in subjects.resources(name):
         raise CannotTell(f"stack {name} has no {role}; see the line of its template")
-    _, partition, _, region, account, _ = found["StackId"].split(":", 5)
-    values = StackValues(
-        region=region,
-        account=account,
-        partition=partition,
-        name=name,
-        parameters=deployed_stack.parameters(found),
-        resources=resources,
-    )
     try:
-        template = Template(text, values)
+        template = deployed_template.read(subjects, name, path)
         arn, wanted = template.arn(role), requests(template, role)
     except ConfigError as error:
         raise CannotTell(str(error)) from error

@@ -123,6 +123,8 @@ class Template:
 
     def _attribute(self, name: str) -> str:
         resource, _, attribute = name.partition(".")
+        if attribute == "QueueName" and resource in self._values.resources:
+            return self._values.resources[resource][1].rpartition("/")[2]
         if resource not in self._values.resources or attribute != "Arn":
             raise ConfigError(f"the template's reference {name} cannot be resolved")
         kind, physical = self._values.resources[resource]

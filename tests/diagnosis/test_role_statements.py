@@ -58,6 +58,7 @@ def test_references_and_wildcards_become_concrete() -> None:
     assert (second.statement, second.actions) == ("Read", ("s3:GetObject", "s3:PutObject"))
     assert second.resources == ("arn:aws:s3:::lake/raw/x", "arn:aws:ecr:eu-west-1:123456789012:repository/r")
     assert made.arn("Role") == "arn:aws:iam::123456789012:role/own/plat-Role-1"
+    assert made.value({"Fn::GetAtt": "Queue.QueueName"}) == "queue-2"
 
 
 def test_each_accepted_value_of_a_condition_is_a_request() -> None:
