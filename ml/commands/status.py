@@ -51,8 +51,11 @@ class Status:
     @property
     def error(self) -> Disagreement | None:
         """The error with which the verb ends; None if nothing differs. What cannot be told is no difference."""
-        return Disagreement.of(
-            tuple(f"{item.subject}: {item.detail}" for item in self.comparisons if item.state == "differs")
+        if not self.differs:
+            return None
+        named = ", ".join(item.subject for item in self.comparisons if item.state == "differs")
+        return Disagreement(
+            f"{self.differs} of {len(self.comparisons)} subjects differ from Git: {named}; see their lines"
         )
 
 

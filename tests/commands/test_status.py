@@ -295,7 +295,7 @@ def test_change_by_hand_is_named(change: Change, account: ReadyAccount) -> None:
     assert tuple(item.subject for item in differing) == change.subjects, found.text
     assert any(change.says in item.detail for item in differing), found.text
     assert isinstance(found.error, Disagreement)
-    assert all(f"{subject}: " in str(found.error) for subject in change.subjects)
+    assert f"differ from Git: {', '.join(change.subjects)}; see their lines" in str(found.error)
 
 
 def test_merged_pointer_that_is_not_deployed_is_named(account: ReadyAccount) -> None:
