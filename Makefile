@@ -76,6 +76,7 @@ seeds: .venv/dev.stamp  ## Table of recall and false-positive rate of ten stand-
 	$(BIN)/python tests/benchmarks/seeds.py
 
 bench: .venv/dev.stamp .venv-bench/stamp  ## Speed and memory compared with other libraries: docs/performance.md (leave the machine alone meanwhile; QUICK=1: three minutes, fails where a committed ratio has fallen by a third; OPTIONS="--only train")
+	@$(if $(QUICK),:,$(if $(PYTHON312),$(MAKE) --silent --no-print-directory .venv-serving-stack/stamp,echo "no Python 3.12 here: SageMaker's own serving stack is not measured"))
 	$(BIN)/python -m tests.benchmarks.bench $(if $(QUICK),--quick) $(OPTIONS)
 
 drift-alarms: .venv/dev.stamp  ## False alarms and detections of the drift check on 200 windows each

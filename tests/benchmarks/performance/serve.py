@@ -6,30 +6,25 @@ rounds and get load in turn. Sampled answers are compared with the scorer.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.performance import score, train, wrk
-from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, limited, run
-from tests.waiting import wait_until
+from tests.benchmarks.performance import score, servers, train, wrk
+from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, run
 
-SERVER_CORE, CONNECTIONS = 0, 16
+CONNECTIONS = 16
 RPS_TARGET, P99_TARGET_MS = 70.0, 5.0
 BODIES = 500
 GUNICORN = (("--threads", "4"), ("--workers", "1"), ("--workers", "2"), ("--threads", "16"))
 """Settings to choose from; a quick run takes the first."""
 TRIAL_SECONDS = 1.5
+MANAGED = "SageMaker's scikit-learn serving stack, the archive's handler"
 MAX_DIFFERENCE = 1e-9
 HERE = ROOT / "tests/benchmarks/performance"
 
@@ -47,20 +42,22 @@ def measure(bench: Bench) -> list[Measured]:
     options = GUNICORN[0] if bench.quick else max(GUNICORN, key=lambda options: _trial(bench, folder, options))
     with ExitStack() as stack:
         ports = {
-            "ours": stack.enter_context(ours(folder)),
-            "peer": stack.enter_context(gunicorn(bench, folder, options)),
+            "ours": stack.enter_context(servers.ours(folder)),
+            "peer": stack.enter_context(servers.gunicorn(bench, folder, options)),
         }
+        if servers.STACK.exists() and not bench.quick:
+            ports["managed"] = stack.enter_context(servers.managed(folder))
         ways = {side: partial(_load, folder, port, seconds) for side, port in ports.items()}
         ended = alternate(ways, bench.rounds(7))
-    peer_name = f"Flask, gunicorn {' '.join(options)}, joblib pipeline"
+    names = {"peer": f"Flask, gunicorn {' '.join(options)}, joblib pipeline", "managed": MANAGED}
 
-    def row(name: str, figure: str, unit: str, target: float | None = None) -> Measured:
-        samples, peer_samples = (tuple(float(each[figure]) for each in ended[side]) for side in ("ours", "peer"))
+    def row(name: str, figure: str, unit: str, target: float | None = None, peer: str = "peer") -> Measured:
+        samples, peer_samples = (tuple(float(each[figure]) for each in ended[side]) for side in ("ours", peer))
         return Measured(
             name=name,
             samples=samples,
             peer_samples=peer_samples,
-            peer_name=peer_name,
+            peer_name=names[peer],
             unit=unit,
             size=f"{CONNECTIONS} connections, 1 row a request",
             higher_is_better=figure == "requests_per_second",
@@ -76,17 +73,23 @@ def measure(bench: Bench) -> list[Measured]:
         size=f"{CONNECTIONS} connections, 1 row a request",
         target=P99_TARGET_MS,
     )
+    stack_rows = [
+        row(f"serve_managed_{name}", figure, unit, peer="managed")
+        for name, figure, unit in (("rps", "requests_per_second", "requests/s"), ("p99_ms", "p99_ms", "ms"))
+        if "managed" in ports
+    ]
     return [
         row("serve_rps", "requests_per_second", "requests/s", RPS_TARGET),
         row("serve_p50_ms", "p50_ms", "ms"),
         row("serve_p99_ms", "p99_ms", "ms"),
         limit,
+        *stack_rows,
     ]
 
 
 def _trial(bench: Bench, folder: Path, options: tuple[str, ...]) -> float:
     """Requests per second with these options of gunicorn."""
-    with gunicorn(bench, folder, options) as port:
+    with servers.gunicorn(bench, folder, options) as port:
         return float(_load(folder, port, TRIAL_SECONDS)["requests_per_second"])
 
 
@@ -102,64 +105,3 @@ def _load(folder: Path, port: int, seconds: float) -> dict[str, Any]:
     if not answer["samples"]:
         raise BenchFailed("serve: too few answers to compare one")
     return answer
-
-
-@contextmanager
-def ours(folder: Path) -> Iterator[int]:
-    """The port of the serving image's server with the model of `folder`."""
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'infra'}",
-        "SM_MODEL_DIR": str(folder),
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-    }
-    with _started([sys.executable, "-m", "serving.server", "serve"], environment) as process:
-        wait_until(lambda: process.poll() is not None or _answers(port))
-        if process.poll() is not None:
-            raise BenchFailed(f"serve: the model server ended with {process.returncode}")
-        yield port
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def gunicorn(bench: Bench, folder: Path, options: tuple[str, ...]) -> Iterator[int]:
-    """The port of the peer's server; gunicorn takes the listening socket, so no port is guessed."""
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        port = listener.getsockname()[1]
-        server = ["-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--log-level", "error"]
-        environment = os.environ | limited(1) | {"PEER_PIPELINE": str(folder / "pipeline.joblib")}
-        command: list[str | Path] = [bench.peers, *server, "--pythonpath", HERE, *options, "serve_peer:app"]
-        with _started(command, environment, listener.fileno()) as process:
-            wait_until(lambda: process.poll() is not None or _answers(port))
-            yield port
-
-
-@contextmanager
-def _started(
-    command: list[str | Path], environment: dict[str, str], *inherited: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    on_core = [sys.executable, HERE / "on_core.py", str(SERVER_CORE)]
-    process = subprocess.Popen([*map(str, on_core), *map(str, command)], env=environment, pass_fds=inherited)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
