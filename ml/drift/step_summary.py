@@ -59,13 +59,13 @@ def drift_check(
     if result.concept_alarm is not None:
         parts += [_alarm(result.concept_alarm), *filter(None, [ended(result.concept_alarm)])]
     parts += [request_text.outcome(each) for each in result.requests]
-    if not result.requests:
+    if result.causes and (handed_over or not result.requests):
         parts.append(
             f"Due: {', '.join(result.causes)}; "
             + ("the job `request` creates the request." if handed_over else "no request was created (report only).")
-            if result.causes
-            else "No request is due."
         )
+    elif not result.requests:
+        parts.append("No request is due.")
     parts.append(_windows(checks))
     parts += filter(None, map(_unread, checks))
     parts += [_findings(each) for each in checks if any(finding.fired for finding in each.verdict.findings)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from local_github.server import LocalGitHub
@@ -14,6 +16,7 @@ from ml import clock, config
 from ml.aws.session import client
 from ml.commands import drift_check
 from ml.commands.drift_check import check
+from ml.drift import step_summary
 from ml.errors import ConfigError, GitHubError, Refused, UsageError
 from ml.gitops import labels
 from tests.harness.aws import moto_server
@@ -219,7 +222,9 @@ def test_daily_test_finds_concept_drift_before_labels_are_mature(env: MonitoredE
     assert (again.request, again.state) == (asked.request, "already requested")
 
 
-def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(env: MonitoredEndpoint) -> None:
+def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(
+    env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """V2 has moved, but the model alerts on less than the fifth of the rows that its policy allows."""
     env.at("2026-01-31T13:00:00Z")
     env.approve(2, alert_budget=0.2)
@@ -236,6 +241,19 @@ def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(env: Monito
     assert outcome.reason.endswith(" %), where the policy allows 20 %")
     assert outcome.reason in env.summary
     assert (env.requests(), env.bot.started) == ([], [])
+
+    # Handed over, it is no case for the other job, which another cause would be.
+    rendered: list[Any] = []
+    render = step_summary.drift_check
+    monkeypatch.setattr(
+        step_summary, "drift_check", lambda *values, **more: rendered.append((values, more)) or render(*values, **more)
+    )
+    assert check(env.root, handed_over=True).requests == (outcome,)
+    (((result, *others), options),) = rendered
+    both = render(dataclasses.replace(result, causes=("concept",)), *others, **options)
+    for summary, handed_over in ((env.summary, False), (both, True)):
+        assert outcome.reason in summary
+        assert ("the job `request` creates the request" in summary) == handed_over
 
 
 def test_end_of_the_new_pattern_asks_for_a_model_without_its_part(env: MonitoredEndpoint) -> None:
