@@ -51,7 +51,7 @@ class WorkflowWatch:
         return sorted(found, key=lambda run: run.id)
 
     def wait(self, needed: str | None = None, sha: str | None = None) -> None:
-        """Waits until no run is active, and has those reviewed that wait for a reviewer.
+        """Waits until no run is active. A job that waits for a reviewer is reviewed while the other runs go on.
 
         Raises:
             RunFailed: a run failed, waits for a review that nobody gives, or none of the workflow `needed` started for
@@ -59,9 +59,7 @@ class WorkflowWatch:
         """
         with self._log():
             try:
-                self._emulators.actions.wait(RUN_SECONDS)
-                while self._waiting() and self._review():
-                    self._emulators.actions.wait(RUN_SECONDS)
+                self._wait_and_review()
             except TimeoutError as error:
                 raise RunFailed(f"{error} (logs: {self._emulators.folder})") from error
         for run in self.runs():
@@ -70,8 +68,20 @@ class WorkflowWatch:
         if needed and not [run for run in self.runs() if Path(run.file).name == needed and run.sha == sha]:
             raise RunFailed(f"{needed} should have started for {sha} and did not")
 
-    def _waiting(self) -> list[Run]:
-        return [run for run in self.runs() if run.status == "waiting"]
+    def _wait_and_review(self) -> None:
+        asked: set[int] = set()
+        while True:
+            self._emulators.actions.wait(RUN_SECONDS, until=lambda: not self._waiting_jobs() <= asked)
+            waiting = self._waiting_jobs()
+            if waiting <= asked:  # every run has ended or waits for a review that was not given
+                if not waiting or not self._review():
+                    return
+            else:
+                asked.update(waiting)
+                self._review()
+
+    def _waiting_jobs(self) -> set[int]:
+        return {job.id for run in self.runs() for job in run.jobs if job.status == "waiting"}
 
     def _has_failed(self, run: Run) -> bool:
         if self._gate_may_fail and gate_failed(run):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -116,6 +118,22 @@ def test_waiting_run_leaves_its_worker_to_others_and_can_be_cancelled(make_emula
     emulator.actions.cancel(waiting.id)
     emulator.actions.wait(30)
     assert (waiting.conclusion, waiting.results) == ("cancelled", {"one": "cancelled"})
+
+
+def test_wait_returns_when_its_condition_is_true(emulator: ActionsEmulator, tmp_path: Path) -> None:
+    """A caller may wait for a job to need a review although another run goes on."""
+    protect(emulator, "alice")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    emulator.workflow(one_job(f"cat {pipe}").replace("name: x", "name: other"), name="other.yml")
+    emulator.workflow(one_job("true", job=JOB))
+    other = emulator.actions.dispatch(REPOSITORY, "other.yml", "main", {}, actor="alice")
+    waiting = emulator.dispatch()
+    emulator.actions.wait(30, until=lambda: waiting.status == "waiting")
+    assert (waiting.status, other.status) == ("waiting", "in_progress")
+    pipe.write_text("go on\n", "utf-8")
+    emulator.actions.wait(30)
+    assert (waiting.status, other.conclusion) == ("waiting", "success")
 
 
 def test_branch_policy_refuses_other_branches(emulator: ActionsEmulator) -> None:

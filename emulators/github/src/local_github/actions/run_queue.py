@@ -215,8 +215,8 @@ class RunQueue:
             self.enter(fresh)
             return run
 
-    def wait(self, timeout: float, unsettled: Callable[[], bool]) -> None:
-        """Waits until no run is queued or active, nothing may start one, and `unsettled` returns False.
+    def wait(self, timeout: float, unsettled: Callable[[], bool], until: Callable[[], bool] | None = None) -> None:
+        """Waits until no run is queued or active, nothing may start one and `unsettled` is false, or `until` is true.
 
         Does not wait for runs that wait for a review of their environment or for the concurrency group of such a run.
 
@@ -226,6 +226,8 @@ class RunQueue:
         deadline = time.monotonic() + timeout
         with self._changed:
             while (busy := self._is_busy()) or unsettled():
+                if until is not None and until():
+                    return
                 left = deadline - time.monotonic()
                 if left <= 0:
                     runs = [entry.run for entry in self.entries.values() if entry.run.status != "completed"]

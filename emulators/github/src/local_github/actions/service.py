@@ -330,13 +330,17 @@ class Actions:
             else:  # a client id
                 self._state.app_id(f"{slug}[bot]")
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float, until: Callable[[], bool] | None = None) -> None:
         """Waits until all events are delivered and all runs have ended or wait for a review of their environment.
+
+        Args:
+            until: returns earlier if it is true, for example because a job waits for a review while other runs go on;
+                it is called whenever the status of a job or a run has changed.
 
         Raises:
             TimeoutError: after `timeout` seconds; the message names the open runs.
         """
-        self.queue.wait(timeout, lambda: self._backend.events.delivering)
+        self.queue.wait(timeout, lambda: self._backend.events.delivering, until)
 
     def close(self) -> None:
         """Kills all runs; starts no more."""
