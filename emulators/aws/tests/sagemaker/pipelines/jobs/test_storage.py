@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 
 import pytest
 from local_aws.sagemaker.pipelines.jobs.isolation import Mode
-from pipeline_jobs import PipelineAws, change, failure_reason, processing, python, training
+from local_aws.sagemaker.pipelines.jobs.storage import Item, Storage
+from pipeline_jobs import REGION, PipelineAws, change, failure_reason, processing, python, training
 
 
 def test_manifest_input_keeps_relative_keys(aws: PipelineAws, mode: Mode) -> None:
@@ -54,6 +56,17 @@ def test_prefix_input_is_a_prefix_of_keys(aws: PipelineAws) -> None:
         "train/a.csv",
         "train/train2/b.csv",
     ]
+
+
+def test_object_of_an_input_is_fetched_with_one_call(aws: PipelineAws, tmp_path: Path) -> None:
+    """A job's code has a hundred files: none is asked for its size first. The content arrives whole."""
+    content = uuid.uuid4().bytes * 300_000
+    aws.put("code/a", content)
+    client, calls = aws.client("s3"), list[str]()
+    client.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    Storage(lambda: client, REGION).fetch([Item(aws.bucket, "code/a", "deep/a")], tmp_path)
+    assert (tmp_path / "deep/a").read_bytes() == content
+    assert calls == ["GetObject"]
 
 
 def test_clashing_inputs_fail_with_sagemakers_message(aws: PipelineAws) -> None:
