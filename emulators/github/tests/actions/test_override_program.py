@@ -35,6 +35,45 @@ def test_checkout_keeps_credentials_only_if_persisted(emulator: ActionsEmulator)
     assert emulator.git("ls-remote", "origin", "refs/heads/new")
 
 
+def test_checkout_has_the_objects_that_its_depth_gives(emulator: ActionsEmulator) -> None:
+    """With the whole history every commit is there without a copy, and can be pushed on; depth 1 has one commit."""
+    first = emulator.push({"a.txt": "one\n"})
+    emulator.push({"a.txt": "two\n"})
+    steps = f"""
+      - uses: {CHECKOUT}
+        with: {{fetch-depth: 0, path: whole}}
+      - run: |
+          cd whole && git rev-list --count HEAD && git cat-file -p {first}:a.txt
+          test -z "$(find .git/objects -name '*.pack')"
+          echo three > a.txt && git -c user.name=a -c user.email=a@b.c commit -qam Three && git push -q origin HEAD:side
+      - uses: {CHECKOUT}
+        with: {{path: shallow}}
+      - run: cd shallow && git rev-list --count HEAD && ! git cat-file -e {first} && git fsck --no-dangling
+"""
+    emulator.workflow(
+        "name: x\non: workflow_dispatch\npermissions: {contents: write}\n"
+        f"jobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:{steps}"
+    )
+    emulator.dispatch()
+    run = emulator.last_run()
+    assert run.conclusion == "success", run.log
+    assert "3\none\n" in run.log
+    assert "\n1\n" in run.log
+    emulator.git("fetch", "--quiet", "origin", "side")
+    assert emulator.git("show", "FETCH_HEAD:a.txt") == "three"
+
+
+def test_checkout_of_the_whole_history_needs_a_token(emulator: ActionsEmulator) -> None:
+    """That its objects are read where they are gives nobody access."""
+    emulator.push({"a.txt": "one\n"})
+    emulator.workflow(
+        "name: x\non: workflow_dispatch\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n"
+        f"      - uses: {CHECKOUT}\n        with: {{fetch-depth: 0, token: wrong}}\n"
+    )
+    emulator.dispatch()
+    assert emulator.last_run().conclusion == "failure"
+
+
 def test_cache_is_restored_by_key_and_prefix(emulator: ActionsEmulator) -> None:
     """Saved paths are restored in another run; paths in the tool cache persist without saving."""
     cache = "27d5ce7f107fe9357f9df03efb73ab90386fccae"

@@ -167,6 +167,7 @@ def _prepare(attempt: Attempt, job: JobExecution) -> list[str]:
         **job.environment,
         RUN_VARIABLE: str(work),
         "LOCAL_GITHUB_ARTIFACTS": str(run.artifacts),
+        "LOCAL_GITHUB_OBJECTS": str(attempt.repository.resolve() / "objects"),
         "LOCAL_GITHUB_CACHES": str(attempt.caches),
         "LOCAL_GITHUB_CACHE_PROGRAM": cache_program.__file__,
         "LOCAL_GITHUB_CACHE_REFS": "\n".join(attempt.cache_refs),

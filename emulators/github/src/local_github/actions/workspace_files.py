@@ -12,12 +12,14 @@ from pathlib import Path
 
 KEEP = """\
 mapfile -d '' -t names < <(git --git-dir="$GITHUB_WORKSPACE/.git" ls-tree -z --name-only HEAD 2> /dev/null)
+kept=()
 for name in "${names[@]}"; do
-  if [[ -e "$GITHUB_WORKSPACE/$name" ]]; then
-    mkdir -p "$LOCAL_GITHUB_KEPT_FILES"
-    mv "$GITHUB_WORKSPACE/$name" "$LOCAL_GITHUB_KEPT_FILES/"
-  fi
+  if [[ -e "$GITHUB_WORKSPACE/$name" ]]; then kept+=("$GITHUB_WORKSPACE/$name"); fi
 done
+if [[ ${#kept[@]} != 0 ]]; then
+  mkdir -p "$LOCAL_GITHUB_KEPT_FILES"
+  mv -t "$LOCAL_GITHUB_KEPT_FILES" "${kept[@]}"
+fi
 """
 """The last commands of a successful job: move the top-level entries of its commit out of the workspace."""
 _MOST = 4
