@@ -13,12 +13,9 @@ import os
 import platform
 import sys
 import time
-import venv
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-from ml import lock_installer
 
 LOCKS = ("core", "run", "dev")
 _STAMP = "complete"
@@ -63,6 +60,10 @@ def create(environment: Path, lock: Path) -> None:
     Raises:
         SetupFailed: neither uv nor pip could install the lock; the environment stays incomplete.
     """
+    import venv  # here, because it takes as long as the rest, and most jobs find their environment
+
+    from ml import lock_installer
+
     (environment / _STAMP).unlink(missing_ok=True)
     python = environment / "bin/python"
     try:
