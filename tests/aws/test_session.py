@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
 from botocore.utils import parse_timestamp
 
 from ml.aws import session
@@ -41,3 +42,13 @@ def test_clients_use_the_fast_parser(server: str, monkeypatch: pytest.MonkeyPatc
     s3.create_bucket(Bucket="times")
     s3.put_object(Bucket="times", Key="a", Body=b"1")
     assert s3.list_objects_v2(Bucket="times")["Contents"][0]["LastModified"].tzinfo is UTC
+
+
+@pytest.mark.parametrize("service", ["cloudformation", "cloudwatch", "logs", "s3", "sagemaker", "sts"])
+def test_clients_have_the_service_definitions_of_botocore(service: str) -> None:
+    """The fast loader reads what botocore's own reads, also compressed files; a name without a file has none."""
+    own, fast = create_loader(), session._loader.__wrapped__()  # without what others have loaded
+    for kind in ("service-2", "paginators-1", "endpoint-rule-set-1"):
+        assert fast.load_service_model(service, kind) == own.load_service_model(service, kind)
+    assert fast.load_data("endpoints") == own.load_data("endpoints")
+    assert fast.file_loader.load_file("no/such/file") is None
