@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.aws import session
 
 _CHUNK = 8 << 20
+_TRANSFERS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +32,21 @@ class ObjectCache:
         self._folder = folder
 
     def paths(self, bucket: str, objects: Iterable[Listed]) -> list[str]:
-        """The paths of `objects` of `bucket`, in order; downloads those that are missing.
+        """The paths of `objects` of `bucket`, in order; downloads those that are missing, several at a time.
 
         Raises:
             CloudError: S3 refuses or cannot be reached.
         """
-        found = []
-        for item in objects:
-            name = hashlib.sha256(f"{bucket}/{item.key} {item.etag}".encode()).hexdigest()
-            path = self._folder / f"{name}{Path(item.key).suffix}"
-            if not path.is_file():
-                _download(bucket, item.key, path)
-            found.append(str(path))
-        return found
+        found = [(self._path(bucket, item), item.key) for item in objects]
+        missing = {path: key for path, key in found if not path.is_file()}
+        if missing:
+            with ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="download") as pool:
+                list(pool.map(lambda path: _download(bucket, missing[path], path), missing))
+        return [str(path) for path, _ in found]
+
+    def _path(self, bucket: str, item: Listed) -> Path:
+        name = hashlib.sha256(f"{bucket}/{item.key} {item.etag}".encode()).hexdigest()
+        return self._folder / f"{name}{Path(item.key).suffix}"
 
 
 def _download(bucket: str, key: str, path: Path) -> None:

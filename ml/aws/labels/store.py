@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 import hashlib
 import io
 import json
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,6 +45,7 @@ DELIVERED_SCHEMA = SCHEMA.append(pa.field("channel", pa.string()))
 _OURS = re.compile(r"\d{8}-[0-9a-f]{12}|late-.*")
 _FORMAT = 1
 _ROWS_PER_GROUP = 100_000
+_READERS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,10 @@ class Delivery:
         if not known:
             raise DataError(f"{where}: has another format than {_FORMAT}; read it with the version that wrote it")
         return delivery
+
+
+_manifests: dict[tuple[str, str, str], Delivery] = {}
+"""The deliveries by bucket, key and ETag of their manifests. A lake soon has hundreds: a process reads each once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +161,12 @@ def deliveries(bucket: str, objects: Iterable[Entry] | None = None) -> list[Deli
         if objects is None
         else (item for item in objects if item.key.startswith(start))
     )
-    return [_delivery(bucket, key, etag) for key, etag, _ in found if key.endswith("/manifest.json")]
+    manifests = [(bucket, key, etag) for key, etag, _ in found if key.endswith("/manifest.json")]
+    missing = [each for each in manifests if each not in _manifests]
+    if missing:
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="manifests") as pool:
+            _manifests.update(zip(missing, pool.map(_delivery, missing), strict=True))
+    return [_manifests[each] for each in manifests]
 
 
 def listed(bucket: str) -> list[Entry]:
@@ -255,8 +265,6 @@ def _read(bucket: str, key: str) -> bytes:
         return data
 
 
-@functools.lru_cache(maxsize=4_096)
-def _delivery(bucket: str, key: str, etag: str) -> Delivery:
-    """The delivery of a manifest. With daily deliveries a lake soon has hundreds: each is read once per process."""
-    del etag  # identifies the content in the cache
+def _delivery(manifest: tuple[str, str, str]) -> Delivery:
+    bucket, key, _ = manifest
     return Delivery.from_json(_read(bucket, key), f"s3://{bucket}/{key}")
