@@ -61,7 +61,7 @@ def read(
         rows = cache.paths(bucket, raw)
         known = [*cache.paths(bucket, labels), label_files.no_labels(folder)]
         columns = ", ".join('"' + column.replace('"', '""') + '"' for column in (TIME, *names))
-        engine = database.connect(folder)
+        engine = database.connect_temporary()
         try:
             database.add_labels(engine, known, label_files.micros(as_of))
             return engine.sql(_QUERY.format(columns=columns), params={"rows": rows}).to_arrow_table()

@@ -75,7 +75,7 @@ def _count_by_day(
 ) -> list[DayCount]:
     import duckdb
 
-    connection = database.connect(folder)
+    connection = database.connect_temporary()
     try:
         database.add_labels(connection, [*labels, label_files.no_labels(folder)], as_of)
         rows = connection.execute(_QUERY, {"transactions": transactions, **limits}).fetchall()

@@ -102,7 +102,7 @@ def _joined(
         labels = label_files.listed(bucket, start, imports={item.name for item in every}, used=used, stored=stored)
         known = [*files.paths(bucket, labels), label_files.no_labels(folder)]
         scored = files.paths(bucket, rows)
-        connection = database.connect(folder)
+        connection = database.connect_temporary()
         try:
             database.add_labels(connection, known, label_files.micros(as_of))
             yield connection, {"rows": scored}
