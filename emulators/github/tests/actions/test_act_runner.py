@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from actions_emulator import CHECKOUT, REPOSITORY, ActionsEmulator, one_job
+from local_github.actions import act_runner
 
 MakeEmulator = Callable[..., ActionsEmulator]
 
@@ -202,3 +205,23 @@ def test_inputs_have_their_types_in_run_names(emulator: ActionsEmulator) -> None
         emulator.finished_runs()
         assert run.title == expected
         assert f"\n{expected}\n" in run.log
+
+
+def test_node_answers_acts_question_without_being_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is node's own, given once; every other call is node's."""
+    system = tmp_path / "it's here"
+    system.mkdir()
+    node = system / "node"
+    node.write_text(f'#!/bin/sh\necho started >> "{tmp_path}/starts"\n[ "$1" = -v ] && echo "v20: $2" || echo "$0"\n')
+    node.chmod(0o755)
+    monkeypatch.setattr(act_runner, "_SYSTEM_PATH", (str(system), "/usr/bin", "/bin"))
+    for _ in range(2):
+        path = act_runner.search_path(tmp_path / "tools")
+
+    def answer(*arguments: str) -> str:
+        found = subprocess.run(["node", *arguments], env={"PATH": path}, capture_output=True, text=True, check=True)
+        return found.stdout
+
+    assert [answer("--no-warnings", "-e", "console.log(process.execPath)") for _ in range(2)] == [f"{node}\n"] * 2
+    assert (tmp_path / "starts").read_text() == "started\n"
+    assert answer("-v", "one two") == "v20: one two\n"

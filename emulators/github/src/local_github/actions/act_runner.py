@@ -10,14 +10,17 @@ Enforces the job's timeout, which act ignores. Differences from GitHub:
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +40,12 @@ RUN_VARIABLE = "LOCAL_GITHUB_RUN"
 """Marks the processes of a job in their environment, by its folder below that of its run."""
 _POLL_SECONDS = 0.05
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+_WHERE_IS_NODE = ("--no-warnings", "-e", "console.log(process.execPath)")
+_NODE_WRAPPER = """\
+#!/bin/sh
+# act asks this in every job, and node takes longer to answer than most steps take.
+if [ "$*" = "{question}" ]; then echo {node}; else exec {node} "$@"; fi
+"""
 
 
 class Cancellation:
@@ -111,7 +120,7 @@ def act_program() -> str:
 
 
 def search_path(tools: Path) -> str:
-    """PATH of a job: gh and python3, which GitHub's runners have, then the system's programs."""
+    """PATH of a job: gh, python3 and node, which GitHub's runners have, then the system's programs."""
     tools.mkdir(parents=True, exist_ok=True)
     gh = Path(sys.executable).parent / "gh"
     programs = {"gh": str(gh) if gh.is_file() else shutil.which("gh"), "python3": python()}
@@ -120,7 +129,29 @@ def search_path(tools: Path) -> str:
             with contextlib.suppress(FileExistsError):  # created by a concurrent run
                 (tools / name).symlink_to(program)
     folders = [str(Path(program).parent) for program in map(shutil.which, ("git", "bash")) if program]
-    return os.pathsep.join(dict.fromkeys([str(tools), *_SYSTEM_PATH, *folders]))
+    path = os.pathsep.join(dict.fromkeys([*_SYSTEM_PATH, *folders]))
+    _wrap_node(tools / "node", path)
+    return os.pathsep.join([str(tools), path])
+
+
+def _wrap_node(wrapper: Path, path: str) -> None:
+    """Creates a program that answers act's question and is `node` otherwise, if the search path `path` has one."""
+    node = None if wrapper.exists() else _node(path)
+    if node is not None:
+        draft = wrapper.with_name(f"node.{uuid.uuid4().hex}")
+        draft.write_text(_NODE_WRAPPER.format(question=" ".join(_WHERE_IS_NODE), node=shlex.quote(node)), "utf-8")
+        draft.chmod(0o755)
+        draft.replace(wrapper)  # at once: a concurrent run may start it
+
+
+@functools.cache
+def _node(path: str) -> str | None:
+    """The path of node as node states it; None if there is none that works."""
+    program = shutil.which("node", path=path)
+    if program is None:
+        return None
+    answer = subprocess.run([program, *_WHERE_IS_NODE], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
 
 
 def python() -> str:
