@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from ml.aws.labels import database
 from ml.aws.labels.store import ANALYST, CHANNELS, CHARGEBACK, PREFIX, Delivered, Delivery, deliver, deliveries
+from ml.aws.object_cache import Listed, ObjectCache
 from ml.aws.session import client, explained
 from ml.errors import DataError
 
@@ -43,6 +44,8 @@ MEMORY = "128MB"
 """DuckDB's memory limit; beyond it, DuckDB spills to disk."""
 PART_ROWS = 1_000_000
 """Rows or labels per partition of the join, partitioned by the hash of the id."""
+_FILES_AT_ONCE = 8
+"""Label files that are downloaded together, and are on disk at the same time."""
 _DAY = timedelta(days=1)
 _DAY_MICROSECONDS = 86_400_000_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -219,8 +222,12 @@ class Join:
     def _load_labels(self, limit: int) -> None:
         """Fills the table of labels known by `limit` (microseconds since 1970)."""
         self._engine.execute("CREATE OR REPLACE TABLE heard (id VARCHAR, said BIGINT, analyst BOOLEAN)")
-        for key in self._label_files():
-            self._load_label_file(key, limit)
+        keys, cache = self._label_files(), ObjectCache(Path(self._folder.name))
+        for first in range(0, len(keys), _FILES_AT_ONCE):
+            part = keys[first : first + _FILES_AT_ONCE]
+            paths = cache.paths(self._bucket, [Listed(key=key, etag="") for key in part])
+            for key, path in zip(part, paths, strict=True):
+                self._load_label_file(key, Path(path), limit)
 
     def _join_labels(self) -> None:
         """Fills the table of rows with labels, partition by partition: one row per id, its last answer."""
@@ -256,13 +263,11 @@ class Join:
         over = {item.file.key for item in deliveries(self._bucket) if not item.concerns(first)}
         return [key for key in _keys(self._bucket) if key not in over]
 
-    def _load_label_file(self, key: str, limit: int) -> None:
+    def _load_label_file(self, key: str, file: Path, limit: int) -> None:
+        """Adds the labels of a downloaded file to the table, and removes the file."""
         import duckdb
 
         where = f"s3://{self._bucket}/{key}"
-        file = Path(self._folder.name) / "labels.parquet"
-        with explained(f"reading {where}"):
-            client("s3").download_file(self._bucket, key, str(file))
         try:
             names = self._engine.execute("SELECT name FROM parquet_schema(?)", [str(file)]).fetchall()
             channel = "channel" if ("channel",) in names else f"'{CHARGEBACK}'"
