@@ -1,8 +1,9 @@
 """Keeps pipeline definitions in the runner's tool cache, because the SageMaker SDK takes seconds to import.
 
 An entry is named after everything that the definition depends on: platform, settings, this package's code, the Python
-and every installed distribution. So an entry is never outdated; what changes has another name. Without
-RUNNER_TOOL_CACHE, as on a laptop, or on a runner that keeps no tool cache, every definition is built.
+and every installed distribution. So an entry is never outdated; what changes has another name. It is trusted as the
+environment beside it, whose packages would build it. Without RUNNER_TOOL_CACHE, as on a laptop, or on a runner that
+keeps no tool cache, every definition is built.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def cached(platform: Platform, training: ModelFile, build: Callable[[], str]) ->
     if not tools:
         return build()
     file = Path(tools) / "fraudops/definitions" / f"{key(platform, training)}.json"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if _is_whole(text):
+        return text
     text = build()
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as draft:
@@ -51,6 +53,15 @@ def key(platform: Platform, training: ModelFile, package: Path = _PACKAGE) -> st
         "code": _digest(package),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether an entry is a document; after a power cut a file may be shorter than it was written."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _distributions() -> list[str]:

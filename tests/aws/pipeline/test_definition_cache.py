@@ -39,6 +39,17 @@ def test_second_definition_of_equal_inputs_is_read(tmp_path: Path, monkeypatch: 
     assert [path.suffix for path in (tmp_path / "tools/fraudops/definitions").iterdir()] == [".json"]
 
 
+@pytest.mark.parametrize("content", ["", '{"call": 1', "\0\0\0\0"])
+def test_damaged_entry_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """A file that lost its end is replaced."""
+    monkeypatch.setenv("RUNNER_TOOL_CACHE", str(tmp_path))
+    calls: list[str] = []
+    definition_cache.cached(PLATFORM, TRAINING, counted(calls))
+    (file,) = tmp_path.glob("fraudops/definitions/*.json")
+    file.write_text(content)
+    assert [definition_cache.cached(PLATFORM, TRAINING, counted(calls)) for _ in range(2)] == ['{"call": 2}'] * 2
+
+
 def test_without_a_tool_cache_every_definition_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside a runner nothing is kept."""
     monkeypatch.delenv("RUNNER_TOOL_CACHE", raising=False)
