@@ -208,13 +208,15 @@ def test_inputs_have_their_types_in_run_names(emulator: ActionsEmulator) -> None
 
 
 def test_node_answers_acts_question_without_being_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer is node's own, given once; every other call is node's."""
+    """The answer is node's own, given once in a process; every other call is node's."""
     system = tmp_path / "it's here"
     system.mkdir()
     node = system / "node"
     node.write_text(f'#!/bin/sh\necho started >> "{tmp_path}/starts"\n[ "$1" = -v ] && echo "v20: $2" || echo "$0"\n')
     node.chmod(0o755)
     monkeypatch.setattr(act_runner, "_SYSTEM_PATH", (str(system), "/usr/bin", "/bin"))
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/node").write_text("of an earlier process\n")
     for _ in range(2):
         path = act_runner.search_path(tmp_path / "tools")
 

@@ -134,17 +134,22 @@ def search_path(tools: Path) -> str:
     return os.pathsep.join([str(tools), path])
 
 
-def _wrap_node(wrapper: Path, path: str) -> None:
-    """Creates a program that answers act's question and is `node` otherwise, if the search path `path` has one."""
-    node = None if wrapper.exists() else _node(path)
-    if node is not None:
-        draft = wrapper.with_name(f"node.{uuid.uuid4().hex}")
-        draft.write_text(_NODE_WRAPPER.format(question=" ".join(_WHERE_IS_NODE), node=shlex.quote(node)), "utf-8")
-        draft.chmod(0o755)
-        draft.replace(wrapper)  # at once: a concurrent run may start it
-
-
 @functools.cache
+def _wrap_node(wrapper: Path, path: str) -> None:
+    """Creates a program that answers act's question and is `node` otherwise, if the search path `path` has one.
+
+    That of an earlier process is replaced: node may have moved since.
+    """
+    node = _node(path)
+    if node is None:
+        wrapper.unlink(missing_ok=True)
+        return
+    draft = wrapper.with_name(f"node.{uuid.uuid4().hex}")
+    draft.write_text(_NODE_WRAPPER.format(question=" ".join(_WHERE_IS_NODE), node=shlex.quote(node)), "utf-8")
+    draft.chmod(0o755)
+    draft.replace(wrapper)  # at once: a concurrent run may start it
+
+
 def _node(path: str) -> str | None:
     """The path of node as node states it; None if there is none that works."""
     program = shutil.which("node", path=path)
