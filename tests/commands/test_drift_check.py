@@ -245,9 +245,12 @@ def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(
     # Handed over, it is no case for the other job, which another cause would be.
     rendered: list[Any] = []
     render = step_summary.drift_check
-    monkeypatch.setattr(
-        step_summary, "drift_check", lambda *values, **more: rendered.append((values, more)) or render(*values, **more)
-    )
+
+    def record(*values: Any, **more: Any) -> str:
+        rendered.append((values, more))
+        return render(*values, **more)
+
+    monkeypatch.setattr(step_summary, "drift_check", record)
     assert check(env.root, handed_over=True).requests == (outcome,)
     (((result, *others), options),) = rendered
     both = render(dataclasses.replace(result, causes=("concept",)), *others, **options)
