@@ -19,11 +19,14 @@ from ml.model import document_fields, estimators, model_document, model_parts
 from ml.model.document_fields import ArtifactInvalid
 from ml.model.estimators.contract import Fitted
 from ml.model.model_parts import IDENTITY, Line, Part
+from ml.model.stored_rows import Rows
 from ml.model.training_settings import Training
 
 
-def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Fitted:
-    """Fits `training.estimator` to the training rows `X`, a frame with `training.columns.inputs`, and labels `y`.
+def fit(training: Training, X: Rows, y: ArrayLike) -> Fitted:
+    """Fits `training.estimator` to the training rows `X`, which have `training.columns.inputs`, and labels `y`.
+
+    Rows in files are read into a frame for an estimator that takes no others (contract.py).
 
     The same rows in the same order give the same bits on any number of cores: linear algebra runs on one thread,
     because the rounding of a sum depends on how it is split. Another processor family, or another build of the
@@ -40,8 +43,11 @@ def fit(training: Training, X: pd.DataFrame, y: ArrayLike) -> Fitted:
     if len(np.unique(labels)) < 2:
         raise ValueError(f"training needs frauds and legitimate rows (got {labels.sum()} frauds in {len(labels)} rows)")
     chosen = estimators.load(training.estimator)  # first: the limit holds for libraries that are loaded by then
+    rows: Any = X
+    if not isinstance(X, pd.DataFrame) and not getattr(chosen, "TAKES_STORED_ROWS", False):
+        rows = X.frame(training.columns.inputs)
     with threadpool_limits(limits=1):
-        return chosen.fit(training, X, labels)
+        return chosen.fit(training, rows, labels)
 
 
 def export(fitted: Fitted, training: Training, threshold_score: float, history: Line = IDENTITY) -> dict[str, Any]:

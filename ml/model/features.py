@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ml.model.binning import HOURS, SECONDS_PER_HOUR
 from ml.model.category_levels import Levels
+from ml.model.stored_rows import Rows
 from ml.model.training_settings import Binning, Columns
 
 
@@ -22,7 +23,7 @@ def log_amount(amount: ArrayLike) -> NDArray[np.float64]:
     return np.log1p(np.maximum(np.asarray(amount, dtype=np.float64), 0.0))
 
 
-def amounts(columns: Columns, rows: pd.DataFrame) -> NDArray[np.float64] | None:
+def amounts(columns: Columns, rows: Rows) -> NDArray[np.float64] | None:
     """The amounts of `rows`; None if the data has no amount column."""
     return None if columns.amount is None else rows[columns.amount].to_numpy(dtype=np.float64)
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml.model import calibration_line, estimator, features, out_of_fold, threshold, threshold_evidence
+from ml.model import calibration_line, estimator, features, out_of_fold, stored_rows, threshold, threshold_evidence
 from ml.model.estimators.contract import Fitted
 from ml.model.fit_evidence import FitEvidence
 from ml.model.model_parts import Line
 from ml.model.scorer import Scorer
+from ml.model.stored_rows import Rows
 from ml.model.threshold_evidence import Expected
 from ml.model.training_settings import Training
 
@@ -42,13 +43,13 @@ class Fit:
 
 def fit(
     training: Training,
-    train: tuple[pd.DataFrame, ArrayLike],
-    validation: tuple[pd.DataFrame, ArrayLike],
+    train: tuple[Rows, ArrayLike],
+    validation: tuple[Rows, ArrayLike],
 ) -> Fit:
     """Fits on the training rows, or on training and validation rows, and applies the threshold policy.
 
     Args:
-        train, validation: frames with `training.columns.inputs`, and labels (0 or 1), in order of time; the
+        train, validation: rows with `training.columns.inputs`, and labels (0 or 1), in order of time; the
             validation rows are later.
 
     Raises:
@@ -84,10 +85,10 @@ def of_validation(
 
 
 def _fit_out_of_fold(
-    training: Training, train: tuple[pd.DataFrame, ArrayLike], validation: tuple[pd.DataFrame, NDArray[np.int8]]
+    training: Training, train: tuple[Rows, ArrayLike], validation: tuple[Rows, NDArray[np.int8]]
 ) -> Fit:
-    columns = list(training.columns.inputs)
-    rows = pd.concat([train[0][columns], validation[0][columns]], ignore_index=True)
+    parts = [stored_rows.frame(rows, training.columns.inputs) for rows, _ in (train, validation)]
+    rows = pd.concat(parts, ignore_index=True)
     labels = np.concatenate([np.asarray(train[1], dtype=np.int8), validation[1]])
     log_odds, blocks = np.empty(len(rows)), training.out_of_fold.blocks
 
@@ -106,11 +107,11 @@ def _fit_out_of_fold(
     )  # fmt: skip
 
 
-def _scored(training: Training, fitted: Fitted, rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _scored(training: Training, fitted: Fitted, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log-odds and scores of the exported model, which serves, not of what the estimator holds."""
     scorer = Scorer.from_json(json.dumps(estimator.export(fitted, training, threshold_score=0.5)))
-    values = scorer.matrix(rows)
-    return scorer.log_odds(values)[:, 0], scorer.score(values)
+    log_odds, scores = stored_rows.log_odds_and_scores(scorer, rows)
+    return log_odds[:, 0], scores
 
 
 def _finish(

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.model import category_levels
+from ml.model.stored_rows import Rows
 from ml.model.training_settings import Columns, Training
 from ml.steps.job_runner import StepFailed
 
@@ -38,41 +38,64 @@ def check_types(schemas: Mapping[str, pa.Schema], columns: Columns) -> None:
 
 
 def trimmed(table: pa.Table, columns: Columns) -> pa.Table:
-    """The table with categories as `category_levels.text_of` gives them: the lake may have kept a column as it was.
-
-    Raises:
-        StepFailed: a value is too long.
-    """
+    """The table with categories as `category_levels.text_of` gives them: the lake may have kept a column as it was."""
     for name in columns.categories:
         texts = pc.utf8_trim(table[name], characters=" ")
-        long = pc.sum(pc.greater(pc.utf8_length(texts), category_levels.MAX_LENGTH)).as_py()
-        if long:
-            raise StepFailed(
-                f"column {name}: {long} of {len(table)} values have more than {category_levels.MAX_LENGTH} characters: "
-                f"it is free text, not a category; remove it from categories in data.yaml"
-            )
         table = table.set_column(table.column_names.index(name), name, texts)
     return table
 
 
-def check_values(rows: pa.Table, training: Training) -> None:
-    """Checks that no category has more different values among `rows`, the training rows, than the settings allow.
-
-    Raises:
-        StepFailed: one has.
-    """
-    limit = training.categories.max_values
-    for name in training.columns.categories:
-        found = pc.count_distinct(rows[name]).as_py()
-        if found > limit:
-            raise StepFailed(
-                f"column {name}: {found:,} different values in {len(rows):,} training rows, and categories.max_values "
-                f"in model.yaml allows {limit:,}: it is an id or free text, not a category; remove it from categories "
-                f"in data.yaml, or group its values before the import"
-            )
+def too_long(table: pa.Table, columns: Columns) -> dict[str, int]:
+    """The number of texts of each category that are too long, where there are some; `table` is trimmed."""
+    lengths = {name: pc.utf8_length(table[name]) for name in columns.categories}
+    counts = {
+        name: pc.sum(pc.greater(each, category_levels.MAX_LENGTH), min_count=0).as_py()
+        for name, each in lengths.items()
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
-def notes(training: Training, rows: pd.DataFrame) -> tuple[str, ...]:
+def refuse_long(counts: Mapping[str, int], rows: int) -> None:
+    """Raises StepFailed if `counts` has a number of texts that are too long, by the category's name, among `rows`."""
+    for name, long in counts.items():
+        raise StepFailed(
+            f"column {name}: {long} of {rows} values have more than {category_levels.MAX_LENGTH} characters: it is "
+            f"free text, not a category; remove it from categories in data.yaml"
+        )
+
+
+class DistinctValues:
+    """Collects the different values of the categories among the training rows."""
+
+    def __init__(self, training: Training) -> None:
+        self._training, self._rows = training, 0
+        empty = pa.chunked_array([], pa.string())
+        self._values: dict[str, pa.ChunkedArray] = dict.fromkeys(training.columns.categories, empty)
+
+    def add(self, rows: pa.Table) -> None:
+        """Adds the values of some training rows."""
+        self._rows += len(rows)
+        for name, known in self._values.items():
+            found = pa.chunked_array([*known.chunks, pc.unique(rows[name])], pa.string())
+            self._values[name] = pa.chunked_array([pc.unique(found)])
+
+    def check(self) -> None:
+        """Checks that no category has more different values than the settings allow.
+
+        Raises:
+            StepFailed: one has.
+        """
+        limit = self._training.categories.max_values
+        for name, values in self._values.items():
+            if len(values) > limit:
+                raise StepFailed(
+                    f"column {name}: {len(values):,} different values in {self._rows:,} training rows, and "
+                    f"categories.max_values in model.yaml allows {limit:,}: it is an id or free text, not a category; "
+                    f"remove it from categories in data.yaml, or group its values before the import"
+                )
+
+
+def notes(training: Training, rows: Rows) -> tuple[str, ...]:
     """One sentence for each category: its levels among the training `rows`, and what is left to the common one."""
     return notes_of_counts(training, {name: Counter(rows[name].tolist()) for name in training.columns.categories})
 

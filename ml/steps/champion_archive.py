@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.model import artifact, champion_comparison
 from ml.model.artifact import Artifact, ArtifactInvalid
 from ml.model.drift.reference import FITTED_NUMBERS
 from ml.model.run_kinds import ADAPT, FIT, THRESHOLD, RunKind
+from ml.model.stored_rows import Rows
 from ml.steps import job_runner, prepared_files
 from ml.steps.job_runner import StepFailed
 
@@ -47,7 +47,7 @@ def read(folder: Path, sha256: str, *, parameter: str) -> Artifact | None:
         raise StepFailed(f"{path}: the champion's archive is invalid: {error}") from error
 
 
-def unfitted_rows(champion: Artifact, kind: RunKind, rows: pd.DataFrame) -> NDArray[np.bool_]:
+def unfitted_rows(champion: Artifact, kind: RunKind, rows: Rows) -> NDArray[np.bool_]:
     """Mask of the prepared `rows` on which no coefficient was fitted that a run of `kind` keeps.
 
     A new threshold keeps both parts; an adaptation, and a run that drops a part, keep the part for known patterns. The

@@ -8,14 +8,14 @@ no later row has. Never leaves out a legitimate row or a row of the test part.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from ml.model import explanation
+from ml.model import explanation, stored_rows
 from ml.model.artifact import Artifact
 from ml.model.model_parts import IDENTITY, NEW
 from ml.model.scorer import Scorer
+from ml.model.stored_rows import Rows
 from ml.steps.job_runner import StepFailed
 from ml.steps.prepared_files import LABEL
 
@@ -42,7 +42,7 @@ def threshold_without_part(champion: Scorer, policy: float, legitimate: NDArray[
     return float(np.median(between)) if len(between) else max(policy, alone)
 
 
-def still_valid(champion: Artifact, rows: pd.DataFrame) -> NDArray[np.bool_]:
+def still_valid(champion: Artifact, rows: Rows) -> NDArray[np.bool_]:
     """Mask of the prepared training `rows` without the frauds that follow the champion's new pattern.
 
     Raises:
@@ -54,5 +54,5 @@ def still_valid(champion: Artifact, rows: pd.DataFrame) -> NDArray[np.bool_]:
             f"the champion {champion.sha256} has no part for new patterns, so a run of kind drop has nothing to drop: "
             f"the model that it was requested for no longer serves"
         )
-    follows = explanation.patterns(scorer.log_odds(scorer.matrix(rows))) == NEW
+    follows = explanation.patterns(stored_rows.log_odds(scorer, rows)) == NEW
     return np.asarray(~(follows & (rows[LABEL].to_numpy() == 1)))

@@ -13,11 +13,11 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.model import (
@@ -26,6 +26,7 @@ from ml.model import (
     explanation,
     fit_evidence,
     run_kinds,
+    stored_rows,
 )
 from ml.model.adaptation.adapt import unadapted
 from ml.model.artifact import Artifact
@@ -39,6 +40,7 @@ from ml.steps import champion_archive, ended_pattern, job_runner, measurement, p
 from ml.steps.champion_archive import ARCHIVE
 from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import LABEL
+from ml.steps.prepared_rows import PreparedRows
 
 BASELINE = "baseline.json"
 DIGEST = "digest.json"
@@ -73,7 +75,7 @@ def evaluate(base: Path, kind: RunKind, provenance: dict[str, str], champion_sha
         ArtifactInvalid: the archive of the Train step is invalid.
     """
     settings = job_runner.settings(base / "settings")
-    rows = prepared_files.read(base / "prepared", "test")
+    rows = prepared_files.rows(base / "prepared", "test")
     prepared = prepared_files.summary(base / "prepared")
     champion = champion_archive.read(base / "champion", champion_sha256, parameter="ChampionUri")
     if run_kinds.needs_champion(kind) and champion is None:
@@ -141,18 +143,21 @@ def _pack(
     columns = settings.training.columns
     if (scorer.inputs, scorer.document.categories) != (columns.inputs, columns.categories):
         raise StepFailed(f"{path}: has the inputs {', '.join(scorer.inputs)}, not the columns of the settings")
-    parts = {part: prepared_files.read(base / "prepared", part) for part in windows}
+    parts = {part: prepared_files.rows(base / "prepared", part) for part in windows}
     if kind == DROP and start is not None:
-        parts["train"] = parts["train"][ended_pattern.still_valid(start, parts["train"])]
-    later = pd.concat([rows for part, rows in parts.items() if part != "train"], ignore_index=True)
+        parts["train"] = parts["train"].where(ended_pattern.still_valid(start, parts["train"]))
+    later = PreparedRows.joined([rows for part, rows in parts.items() if part != "train"])
     fits = run_kinds.fits_coefficients(kind)
     unfitted = {*parts} if not fits else {*parts} - {"train"} | {*trained.evidence.out_of_fold_scores}
     held_out = {part: rows for part, rows in parts.items() if part in unfitted}
     if start is not None:
-        held_out = {part: rows[champion_archive.unfitted_rows(start, kind, rows)] for part, rows in held_out.items()}
+        held_out = {
+            part: rows.where(champion_archive.unfitted_rows(start, kind, rows)) for part, rows in held_out.items()
+        }
         _check_test_rows(path, parts["test"], held_out["test"])
-    scores = np.concatenate([_held_out_scores(scorer, part, rows, trained) for part, rows in held_out.items()])
-    unseen = pd.concat(held_out.values(), ignore_index=True)
+    unseen = PreparedRows.joined([*held_out.values()])
+    log_odds, model_scores = stored_rows.log_odds_and_scores(scorer, unseen)
+    scores = _held_out_scores(held_out, model_scores, trained)
     reference = complete_reference(
         document_fields.load(files[BASELINE], BASELINE),
         columns,
@@ -162,8 +167,8 @@ def _pack(
         decisions=scorer.decide(scores),
         times=prepared_files.times(later),
         labels=unseen[LABEL],
-        model_scores=scorer.score(scorer.matrix(unseen)),
-        follows_new=_follow_new(scorer, unseen),
+        model_scores=model_scores,
+        follows_new=explanation.patterns(log_odds) == NEW,
         windows=windows,
         kind=kind,
         inherited=_inherited(kind, start),
@@ -183,18 +188,12 @@ def _inherited(kind: RunKind, start: Artifact | None) -> list[dict[str, str]]:
     return [window for window in windows if kind != DROP or window["numbers"] == FITTED_NUMBERS[FIT]]
 
 
-def _check_test_rows(path: Path, test: pd.DataFrame, unfitted: pd.DataFrame) -> None:
+def _check_test_rows(path: Path, test: PreparedRows, unfitted: PreparedRows) -> None:
     if len(unfitted) < len(test):
         raise StepFailed(
             f"{path}: the champion's coefficients were fitted on {len(test) - len(unfitted):,} of {len(test):,} test "
             f"rows: the window must end later than the champion's"
         )
-
-
-def _follow_new(scorer: Scorer, rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which rows follow the pattern `new` most."""
-    follows: NDArray[np.bool_] = explanation.patterns(scorer.log_odds(scorer.matrix(rows))) == NEW
-    return follows
 
 
 def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], champion: Artifact) -> None:
@@ -218,16 +217,22 @@ def _check_same_numbers(path: Path, kind: RunKind, model_json: dict[str, Any], c
         raise StepFailed(f"{path}: {', '.join(changed)} differ from the champion's, and this run sets {only}")
 
 
-def _held_out_scores(scorer: Scorer, part: str, rows: pd.DataFrame, trained: _Trained) -> np.ndarray[Any, Any]:
-    own = trained.evidence.out_of_fold_scores.get(part)
-    if own is None:
-        return scorer.score(scorer.matrix(rows))
-    if len(own) != len(rows):
-        raise StepFailed(
-            f"{trained.path}: {fit_evidence.FILE} has {len(own)} {part} scores for {len(rows)} {part} rows; "
-            f"Train and Evaluate must read the same rows"
-        )
-    return np.asarray(own)
+def _held_out_scores(
+    held_out: Mapping[str, PreparedRows], model_scores: NDArray[np.float64], trained: _Trained
+) -> NDArray[np.float64]:
+    """The model's scores of the held-out rows, and the out-of-fold scores of parts that have such in their place."""
+    scores, start = model_scores.copy(), 0
+    for part, rows in held_out.items():
+        own = trained.evidence.out_of_fold_scores.get(part)
+        if own is not None and len(own) != len(rows):
+            raise StepFailed(
+                f"{trained.path}: {fit_evidence.FILE} has {len(own)} {part} scores for {len(rows)} {part} rows; "
+                f"Train and Evaluate must read the same rows"
+            )
+        if own is not None:
+            scores[start : start + len(own)] = own
+        start += len(rows)
+    return scores
 
 
 def _write(path: Path, content: bytes) -> None:

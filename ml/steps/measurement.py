@@ -10,9 +10,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ml.model import champion_comparison, dropped_part_checks, features, gate, metrics, run_kinds, threshold_evidence
+from ml.model import (
+    champion_comparison,
+    dropped_part_checks,
+    features,
+    gate,
+    metrics,
+    run_kinds,
+    stored_rows,
+    threshold_evidence,
+)
 from ml.model.artifact import Artifact
 from ml.model.champion_comparison import Comparison
 from ml.model.run_kinds import DROP, THRESHOLD, RunKind
@@ -21,17 +29,18 @@ from ml.model.threshold_change import ThresholdChange, ThresholdFigures
 from ml.model.training_settings import Settings, Training
 from ml.steps import prepared_files
 from ml.steps.prepared_files import LABEL
+from ml.steps.prepared_rows import PreparedRows
 
 SCHEMA = 1
 
 
 def measure(
-    kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: pd.DataFrame
+    kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: PreparedRows
 ) -> dict[str, Any]:
     """What evaluation.json (schema 1) says about the test rows."""
     training, scorer = settings.training, model.model
     truth = rows[LABEL].to_numpy()
-    scores = scorer.score(scorer.matrix(rows))
+    scores = stored_rows.scores(scorer, rows)
     decisions = scorer.decide(scores)
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
@@ -68,7 +77,7 @@ def measure(
 
 
 def _budget(
-    settings: Settings, rows: pd.DataFrame, scores: np.ndarray[Any, Any], recall: metrics.Estimate
+    settings: Settings, rows: PreparedRows, scores: np.ndarray[Any, Any], recall: metrics.Estimate
 ) -> dict[str, Any]:
     """What other budgets would alert, find and miss, and whether a person must decide because this one is too small."""
     training, times = settings.training, prepared_files.times(rows)
@@ -91,11 +100,11 @@ def _budget(
     }
 
 
-def _threshold_change(training: Training, rows: pd.DataFrame, model: Scorer, champion: Artifact) -> ThresholdChange:
+def _threshold_change(training: Training, rows: PreparedRows, model: Scorer, champion: Artifact) -> ThresholdChange:
     """The champion and the model that has its coefficients, or those of one part, each with its own threshold."""
     truth, amounts = rows[LABEL].to_numpy(), features.amounts(training.columns, rows)
     before, after = (
-        ThresholdFigures.of(scorer.threshold.score, scorer.score(scorer.matrix(rows)), truth, amounts)
+        ThresholdFigures.of(scorer.threshold.score, stored_rows.scores(scorer, rows), truth, amounts)
         for scorer in (champion.model, model)
     )
     return ThresholdChange(champion=before, new=after, policy=training.threshold)
@@ -103,7 +112,7 @@ def _threshold_change(training: Training, rows: pd.DataFrame, model: Scorer, cha
 
 def _compare(
     settings: Settings,
-    rows: pd.DataFrame,
+    rows: PreparedRows,
     challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
     champion: Artifact | None,
     patterned: Scorer,
@@ -123,11 +132,11 @@ def _compare(
         )
     times = prepared_files.times(rows).astype(np.int64)
     unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
-    scores = champion.model.score(champion.model.matrix(rows[unseen]))
-    common = rows[unseen]
+    common = rows.where(unseen)
+    scores = stored_rows.scores(champion.model, common)
     amounts = features.amounts(settings.training.columns, common)
     slices = {} if amounts is None else champion_comparison.amount_bands(amounts)
-    slices |= champion_comparison.patterns(patterned.log_odds(patterned.matrix(common)))
+    slices |= champion_comparison.patterns(stored_rows.log_odds(patterned, common))
     return champion_comparison.compare(
         common[LABEL],
         challenger=(challenger[0][unseen], challenger[1][unseen]),
@@ -139,7 +148,7 @@ def _compare(
     )
 
 
-def _has(rows: pd.DataFrame, name: str, champion: Artifact) -> bool:
+def _has(rows: PreparedRows, name: str, champion: Artifact) -> bool:
     """Whether the rows have the input `name` of the champion, as text if it is a category there, else as numbers."""
     text = name in champion.model.document.categories
-    return name in rows.columns and pd.api.types.is_numeric_dtype(rows[name]) != text
+    return name in rows.columns and rows.is_text(name) == text

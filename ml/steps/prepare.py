@@ -14,6 +14,7 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,19 +23,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ml.model import run_kinds
 from ml.model.run_kinds import FIT, RUN_KINDS, RunKind
-from ml.model.training_settings import Columns, Split
-from ml.steps import category_columns, job_runner, prepared_files, training_set_listing
+from ml.model.stored_rows import BLOCK_ROWS
+from ml.model.training_settings import Split, Training
+from ml.steps import (
+    category_columns,
+    duplicate_rows,
+    id_index,
+    job_runner,
+    label_files,
+    prepared_files,
+    training_set_listing,
+)
 from ml.steps.job_runner import StepFailed, log
-from ml.steps.prepared_files import CHANNEL, ID, KNOWN, LABEL, TIME
+from ml.steps.prepared_files import ID, LABEL
+from ml.steps.raw_transactions import RawTransactions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES = pa.timestamp("us", tz="UTC")
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: every bit of a factor reaches the high half
-_ANALYST, _CHARGEBACK = "analyst", "chargeback"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def step() -> None:
         job_runner.verify_settings(base / "settings", options.config_sha256)
-        window = _parse_time("window start", options.window_start), _parse_time("window end", options.window_end)
+        window = _parsed((options.window_start, options.window_end))
         training_set_listing.verify(base / "dataset", options.data_sha256, window)
         prepare(base, options.kind, options.window_start, options.window_end)
 
@@ -59,122 +67,136 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> None:
-    """Reads below `base`, writes `base`/prepared.
+    """Reads below `base`, writes `base`/prepared, or nothing if it fails.
+
+    Memory holds ids, times and labels of all rows, and the columns of some row groups.
 
     Raises:
-        StepFailed: files or columns are missing, values break the contract, or a part would lack frauds that it needs.
+        StepFailed: files or columns are missing, values break the contract, two different transactions have the same
+            event_id, or a part would lack frauds that it needs.
     """
     training = job_runner.settings(base / "settings").training
-    start, end = _parse_time("window start", window_start), _parse_time("window end", window_end)
-    rows, counts = read_transactions(base / "dataset", training.columns)
-    log.info("%d transactions read, %d of them delivered more than once", counts["read"], counts["repeated_ids"])
-    rows = _within(rows, start, end)
-    counts["outside_window"] = counts["read"] - counts["repeated_ids"] - len(rows)
-    if not len(rows):
-        raise StepFailed(
-            f"no transaction is in the window from {window_start or 'the first'} to {window_end or 'the last'} "
-            f"({counts['outside_window']} are outside): widen it"
-        )
-    rows, counts["unlabelled"] = join_labels(rows, read_labels(base / "dataset"))
-    log.info("%d rows in the window have a label, %d have none and are left out", len(rows), counts["unlabelled"])
-    if not len(rows):
-        raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
-    rows = rows.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    tables = split(rows, part_shares(kind, training.split))
-    category_columns.check_values(tables["train"], training)
-    counts |= duplicates(tables, training.columns)
-    windows = {part: _window(table) for part, table in tables.items()}
-    for part, window in windows.items():
-        if run_kinds.fits_coefficients(kind) or part != "train":  # a threshold follows from scores of legitimate rows
-            _check_has_fraud(part, window)
-        log.info("%s: %s", part, window)
-    log.info("of all rows: %s", counts)
-    summary = {"kind": kind, "rows": counts | {"used": len(rows)}, "windows": windows}
-    prepared_files.write(base / "prepared", tables, summary)
+    window = window_start, window_end
+    _parsed(window)
+    raw = RawTransactions(base / "dataset", training.columns)
+    try:
+        plan = _Plan.of(raw, label_files.read(base / "dataset"), window, part_shares(kind, training.split))
+    except StepFailed:
+        raw.check()  # a value that breaks the contract is the cause, whatever follows from it
+        raise
+    folder = base / "prepared"
+    try:
+        more = _write(raw, plan, training, folder)
+        raw.check(all_groups=False)
+        for part, found in plan.windows.items():
+            if run_kinds.fits_coefficients(kind) or part != "train":  # a threshold follows from legitimate rows
+                _check_has_fraud(part, found)
+            log.info("%s: %s", part, found)
+        counts = plan.counts | more
+        log.info("of all rows: %s", counts)
+        summary = {"kind": kind, "rows": counts | {"used": len(plan.places)}, "windows": plan.windows}
+        prepared_files.write_summary(folder, summary)
+    except StepFailed:
+        for part in plan.parts:
+            (folder / f"{part}.parquet").unlink(missing_ok=True)
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
-def read_transactions(dataset: Path, columns: Columns) -> tuple[pa.Table, dict[str, int]]:
-    """Reads every transaction below `dataset`/raw once; also counts the rows read and the repeated ids.
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """Which rows are used: their places among the raw ones in order of time, their labels, and the parts' ranges."""
 
-    Keeps further columns that all files have, so that a champion with other inputs can be scored on these rows.
+    places: NDArray[np.intp]
+    labels: NDArray[np.int8]
+    parts: dict[str, tuple[int, int]]
+    windows: dict[str, dict[str, Any]]
+    counts: dict[str, int]
 
-    Raises:
-        StepFailed: there is no file, a column is missing or of another type, a value is missing, not finite or too
-            long for a category, or two different transactions have the same event_id.
-    """
-    files = sorted((dataset / "raw").rglob("*.parquet"))
-    if not files:
-        raise StepFailed(f"{dataset / 'raw'}: no Parquet file; import data with `fraudops data import`")
-    schemas = [pq.read_schema(file) for file in files]
-    names = [ID, TIME, *columns.inputs]
-    for file, schema in zip(files, schemas, strict=True):
-        missing = [name for name in names if name not in schema.names]
-        if missing:
-            raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
-    by_name = {str(file.relative_to(dataset)): schema for file, schema in zip(files, schemas, strict=True)}
-    category_columns.check_types(by_name, columns)
-    shared = set.intersection(*(_numeric(schema) for schema in schemas)) - {*names, LABEL}
-    names += sorted(shared)
-    kinds = {name: pa.string() if name in columns.categories else pa.float64() for name in names[2:]}
-    types = pa.schema([(ID, pa.string()), (TIME, _TIMES), *kinds.items()])
-    tables = [_cast(pq.read_table(file, columns=names), types, file.relative_to(dataset)) for file in files]
-    table = category_columns.trimmed(pa.concat_tables(tables), columns).combine_chunks()
-    _check_complete(table, columns)
-    first = _first_occurrence(table[ID])
-    repeats = np.flatnonzero(first != np.arange(len(table)))
-    _check_repeats_agree(table, first, repeats, names)
-    unique = table.take(np.flatnonzero(first == np.arange(len(table)))) if len(repeats) else table
-    return unique, {"read": len(table), "repeated_ids": len(repeats)}
-
-
-def read_labels(dataset: Path) -> pa.Table:
-    """Reads event_id and label, one row per event with a label of the chargeback channel.
-
-    In each channel the label known last counts, and fraud if two have the same time; the event is a fraud if either
-    channel says so. Events that only analysts have labelled are left out: they were alerts, and a model trained on them
-    would take what alerts reveal for the whole. A file without the column `channel` holds chargeback labels.
-
-    Raises:
-        StepFailed: there is no file, a column is missing, or a label or a channel has another value.
-    """
-    files = sorted((dataset / "labels").rglob("*.parquet"))
-    if not files:
-        raise StepFailed(f"{dataset / 'labels'}: no Parquet file; training needs labels")
-    table = pa.concat_tables([_read_label_file(file, file.relative_to(dataset)) for file in files])
-    if not pc.all(pc.is_in(table[LABEL], value_set=pa.array([0, 1], pa.int8()))).as_py():
-        raise StepFailed(f"{dataset / 'labels'}: labels must be 0 or 1")
-    if not pc.all(pc.is_in(table[CHANNEL], value_set=pa.array([_ANALYST, _CHARGEBACK]))).as_py():
-        raise StepFailed(f"{dataset / 'labels'}: channels must be {_ANALYST} or {_CHARGEBACK}")
-    by_analyst = pc.equal(table[CHANNEL], _ANALYST)
-    whole, findings = (_latest(table.filter(part)) for part in (pc.invert(by_analyst), by_analyst))
-    finding = findings[LABEL].take(pc.index_in(whole[ID], value_set=findings[ID].combine_chunks()))
-    return whole.set_column(1, LABEL, pc.max_element_wise(whole[LABEL], finding))
+    @classmethod
+    def of(cls, raw: RawTransactions, known: pa.Table, window: tuple[str, str], ends: Mapping[str, float]) -> _Plan:
+        """Leaves out and counts repeated ids, rows outside the window, and rows without a label."""
+        repeats, firsts = id_index.repeats(raw.ids)
+        _check_repeats_agree(raw, repeats, firsts)
+        log.info("%d transactions read, %d of them delivered more than once", len(raw), len(repeats))
+        used = np.ones(len(raw), dtype=np.bool_)
+        used[repeats] = False
+        start, end = _parsed(window)
+        if start is not None:
+            used &= raw.times >= (start - _EPOCH) // timedelta(microseconds=1)
+        if end is not None:
+            used &= raw.times < (end - _EPOCH) // timedelta(microseconds=1)
+        inside = int(np.count_nonzero(used))
+        counts = {"read": len(raw), "repeated_ids": len(repeats), "outside_window": len(raw) - len(repeats) - inside}
+        if not inside:
+            raise StepFailed(
+                f"no transaction is in the window from {window[0] or 'the first'} to {window[1] or 'the last'} "
+                f"({counts['outside_window']} are outside): widen it"
+            )
+        place = id_index.places(raw.ids, known[ID])
+        used &= place >= 0
+        labelled = int(np.count_nonzero(used))
+        counts["unlabelled"] = inside - labelled
+        log.info("%d rows in the window have a label, %d have none and are left out", labelled, counts["unlabelled"])
+        if not labelled:
+            raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
+        places = in_order(np.flatnonzero(used), raw.times, raw.ids)
+        labels = known[LABEL].to_numpy()[place[places]]
+        times = raw.times[places]
+        parts = split(times, ends)
+        windows = {
+            part: {
+                "start": _stamp(times[first]),
+                "end": _stamp(times[last - 1]),
+                "rows": last - first,
+                "frauds": int(labels[first:last].sum()),
+            }
+            for part, (first, last) in parts.items()
+        }
+        return cls(places=places, labels=labels, parts=parts, windows=windows, counts=counts)
 
 
-def _read_label_file(file: Path, name: Path) -> pa.Table:
-    types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES), (CHANNEL, pa.string())])
-    names = pq.read_schema(file).names
-    missing = [column for column in types.names if column not in names and column != CHANNEL]
-    if missing:
-        raise StepFailed(f"{name}: column {', '.join(missing)} is missing")
-    table = pq.read_table(file, columns=[column for column in types.names if column in names])
-    if CHANNEL not in names:
-        table = table.append_column(CHANNEL, pa.array([_CHARGEBACK] * len(table), pa.string()))
-    return _cast(table, types, name)
+def in_order(places: NDArray[np.intp], times: NDArray[np.int64], ids: pa.ChunkedArray) -> NDArray[np.intp]:
+    """The places in the order of their rows' times; of equal times, in that of their ids."""
+    steps = np.diff(times[places])
+    if not np.any(steps < 0):
+        tied = np.flatnonzero(steps == 0)
+        before, after = (ids.take(pa.array(places[tied + more])) for more in (0, 1))
+        if pc.all(pc.less(before, after), min_count=0).as_py():
+            return places
+    keys = pa.table({"time": times[places], "id": ids.take(pa.array(places))})
+    order = pc.sort_indices(keys, sort_keys=[("time", "ascending"), ("id", "ascending")])
+    return np.asarray(places[order.to_numpy()])
 
 
-def _latest(labels: pa.Table) -> pa.Table:
-    """event_id and label of the label known last, one row per event."""
-    table = labels.sort_by([(KNOWN, "descending"), (LABEL, "descending")]).combine_chunks()
-    latest = _first_occurrence(table[ID])
-    return table.take(np.flatnonzero(latest == np.arange(len(table)))).select([ID, LABEL])
+def _write(raw: RawTransactions, plan: _Plan, training: Training, folder: Path) -> dict[str, int]:
+    """Writes the parts, some blocks at once; returns the numbers of duplicates."""
+    folder.mkdir(parents=True, exist_ok=True)
+    distinct, hashes = category_columns.DistinctValues(training), np.empty(len(plan.places), dtype=np.uint64)
+    names, at_once = [*training.columns.inputs, LABEL], raw.rows_at_once(plan.places)
 
+    def rows(chosen: slice | NDArray[np.intp]) -> pa.Table:
+        return raw.rows(plan.places[chosen]).add_column(2, LABEL, pa.array(plan.labels[chosen]))
 
-def join_labels(rows: pa.Table, labels: pa.Table) -> tuple[pa.Table, int]:
-    """Adds the label to the rows that have one; also counts the rows without a label."""
-    label = labels[LABEL].take(pc.index_in(rows[ID], value_set=labels[ID].combine_chunks()))
-    joined = rows.add_column(2, LABEL, label).filter(pc.is_valid(label))
-    return joined, len(rows) - len(joined)
+    for part, (first, last) in plan.parts.items():
+        with prepared_files.writer(folder, part, raw.schema.insert(2, pa.field(LABEL, pa.int8()))) as file:
+            for start in range(first, last, at_once):
+                chosen = slice(start, min(start + at_once, last))
+                table = rows(chosen)
+                hashes[chosen] = duplicate_rows.row_hashes(table.select(names))
+                if part == "train":
+                    distinct.add(table)
+                file.write_table(table, row_group_size=BLOCK_ROWS)
+        if part == "train":
+            distinct.check()
+    copies = id_index.shared(hashes)
+    part_number = np.searchsorted([last for _, last in plan.parts.values()], copies, side="right")
+    frame = pa.concat_tables(
+        [rows(copies[start : start + at_once]).select(names) for start in range(0, len(copies), at_once)]
+        or [rows(copies).select(names)]
+    ).to_pandas()
+    return duplicate_rows.counts(frame, part_number)
 
 
 def part_shares(kind: RunKind, shares: Split) -> dict[str, float]:
@@ -183,13 +205,14 @@ def part_shares(kind: RunKind, shares: Split) -> dict[str, float]:
     return (earlier if kind == FIT else {"train": earlier["validation"]}) | {"test": 1.0}
 
 
-def split(rows: pa.Table, ends: Mapping[str, float]) -> dict[str, pa.Table]:
-    """Splits the rows by time into the parts of `part_shares`; rows with equal times go to the later part.
+def split(times: NDArray[np.int64], ends: Mapping[str, float]) -> dict[str, tuple[int, int]]:
+    """Splits rows at ascending times into the parts of `part_shares`: the places of each part's first row and its end.
+
+    Rows with equal times go to the later part.
 
     Raises:
         StepFailed: a part would be empty.
     """
-    times = rows[TIME].cast(pa.int64()).to_numpy()
     cuts = [0]
     for share in list(ends.values())[:-1]:
         place = min(math.floor(share * len(times) + 0.5), len(times) - 1)
@@ -202,7 +225,11 @@ def split(rows: pa.Table, ends: Mapping[str, float]) -> dict[str, pa.Table]:
                 f"the {part} part would be empty: {len(times)} rows from {_stamp(times[0])} to {_stamp(times[-1])} "
                 f"cannot be split by time at the shares of `split`; widen the window"
             )
-    return {part: rows.slice(first, last - first) for part, (first, last) in parts.items()}
+    return parts
+
+
+def _parsed(window: tuple[str, str]) -> tuple[datetime | None, datetime | None]:
+    return _parse_time("window start", window[0]), _parse_time("window end", window[1])
 
 
 def _parse_time(what: str, text: str) -> datetime | None:
@@ -217,102 +244,18 @@ def _parse_time(what: str, text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _within(rows: pa.Table, start: datetime | None, end: datetime | None) -> pa.Table:
-    if start is not None:
-        rows = rows.filter(pc.greater_equal(rows[TIME], pa.scalar(start, _TIMES)))
-    if end is not None:
-        rows = rows.filter(pc.less(rows[TIME], pa.scalar(end, _TIMES)))
-    return rows
-
-
-def _numeric(schema: pa.Schema) -> set[str]:
-    return {field.name for field in schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
-
-
-def _cast(table: pa.Table, types: pa.Schema, file: Path) -> pa.Table:
-    try:
-        return table.select(types.names).cast(types)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise StepFailed(f"{file}: a column has another type than the lake's: {error}") from error
-
-
-def _check_complete(table: pa.Table, columns: Columns) -> None:
-    for name in (ID, TIME, *columns.inputs):
-        column = table[name]
-        bad = column.null_count
-        if name in columns.numbers:
-            bad += len(column) - pc.sum(pc.fill_null(pc.is_finite(column), True)).as_py()
-        if bad:
-            raise StepFailed(f"column {name}: {bad} of {len(column)} values are missing or not finite")
-
-
-def _first_occurrence(ids: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """The position of the first occurrence of each id."""
-    column = ids.combine_chunks()
-    return np.asarray(pc.index_in(column, value_set=column).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _check_repeats_agree(
-    table: pa.Table, first: np.ndarray[Any, Any], repeats: np.ndarray[Any, Any], names: list[str]
-) -> None:
-    if not len(repeats):
-        return
-    for name in names[1:]:
-        same = pc.equal(table[name].take(repeats), table[name].take(first[repeats])).to_numpy()
-        if not np.all(same):
-            event_id = table[ID][int(repeats[np.flatnonzero(~same.astype(bool))[0]])].as_py()
+def _check_repeats_agree(raw: RawTransactions, repeats: NDArray[np.intp], firsts: NDArray[np.intp]) -> None:
+    names, differing = raw.schema.names[1:], dict[str, int]()
+    for start in range(0, len(repeats), BLOCK_ROWS):
+        again, first = (raw.rows(places[start : start + BLOCK_ROWS]) for places in (repeats, firsts))
+        for name in names:
+            differ = pc.invert(pc.equal(again[name], first[name]))
+            if name not in differing and pc.any(differ, min_count=0).as_py():
+                differing[name] = int(repeats[start + pc.index(differ, True).as_py()])
+    for name in names:
+        if name in differing:
+            event_id = raw.ids[differing[name]].as_py()
             raise StepFailed(f"event_id {event_id!r} occurs in two transactions that differ in {name}")
-
-
-def duplicates(tables: Mapping[str, pa.Table], columns: Columns) -> dict[str, int]:
-    """The rows with the inputs and label of an earlier row, and those of them whose first copy is in an earlier part.
-
-    Both are kept. The latter make a test look better than it is: the model was fitted on such a row.
-    """
-    names = [*columns.inputs, LABEL]
-    rows = pa.concat_tables([table.select(names) for table in tables.values()])
-    candidates = _equal_hashes(rows)
-    frame = rows.take(candidates).to_pandas()
-    part = np.repeat(np.arange(len(tables)), [len(table) for table in tables.values()])[candidates]
-    copies = frame.duplicated(keep=False).to_numpy()
-    group = frame[copies].groupby(names, sort=False, dropna=False).ngroup().to_numpy()
-    first = np.full(group.max(initial=-1) + 1, len(tables))
-    np.minimum.at(first, group, part[copies])
-    return {
-        "duplicates": int(frame.duplicated().sum()),
-        "duplicates_across_parts": int(np.count_nonzero(part[copies] > first[group])),
-    }
-
-
-def _equal_hashes(rows: pa.Table) -> np.ndarray[Any, Any]:
-    """The rows whose 64-bit hash another row has too, in order: all copies, and rarely a row that is none.
-
-    A grouping of all rows by thirty columns would take longer than the rest of the step.
-    """
-    hashes = np.zeros(len(rows), dtype=np.uint64)
-    for column in rows.itercolumns():
-        if pa.types.is_string(column.type):
-            bits = column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.uint64)
-        else:
-            bits = (column.to_numpy().astype(np.float64) + 0.0).view(np.uint64)  # -0.0 equals 0.0
-        hashes = (hashes ^ bits) * _HASH_FACTOR
-        hashes ^= hashes >> np.uint64(32)
-    ordered = np.sort(hashes)
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    places = np.searchsorted(repeated, hashes)
-    places[places == len(repeated)] = 0
-    return np.flatnonzero(repeated[places] == hashes) if len(repeated) else np.empty(0, dtype=np.int64)
-
-
-def _window(table: pa.Table) -> dict[str, Any]:
-    """The times of the first and the last row, the number of rows and the number of frauds."""
-    times = table[TIME].cast(pa.int64())
-    return {
-        "start": _stamp(times[0].as_py()),
-        "end": _stamp(times[-1].as_py()),
-        "rows": len(table),
-        "frauds": int(pc.sum(table[LABEL]).as_py()),
-    }
 
 
 def _stamp(microseconds: int) -> str:

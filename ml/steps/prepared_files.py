@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ml.steps.job_runner import StepFailed
+from ml.model.stored_rows import BLOCK_ROWS, Rows
+from ml.steps.prepared_rows import PreparedRows
 
 ID, TIME, LABEL, KNOWN, CHANNEL = "event_id", "event_time", "label", "known_at", "channel"
 SUMMARY = "summary.json"
@@ -26,10 +27,35 @@ def write(folder: Path, tables: dict[str, pa.Table], summary: dict[str, Any]) ->
     """Writes each part as `folder`/PART.parquet, and the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, table in tables.items():
-        # Numbers and ids hardly repeat: dictionaries of them would take most of the time and save nothing.
-        texts = [field.name for field in table.schema if pa.types.is_string(field.type) and field.name != ID]
-        pq.write_table(table, folder / f"{part}.parquet", use_dictionary=texts or False)
+        with writer(folder, part, table.schema) as file:
+            file.write_table(table, row_group_size=BLOCK_ROWS)
+    write_summary(folder, summary)
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Writes what later steps and people read about the parts."""
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def writer(folder: Path, part: str, schema: pa.Schema) -> pq.ParquetWriter:
+    """Writes a part in row groups, which should have BLOCK_ROWS.
+
+    Numbers and ids hardly repeat: to make dictionaries of them, or to compress them, would take most of the time of
+    writing and reading and save nothing.
+    """
+    texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != ID]
+    return pq.ParquetWriter(
+        folder / f"{part}.parquet",
+        schema,
+        use_dictionary=texts or False,
+        compression={name: "snappy" if name in texts else "none" for name in schema.names},
+        write_statistics=False,
+    )
+
+
+def rows(folder: Path, part: str) -> PreparedRows:
+    """One part, to be read by column or by block."""
+    return PreparedRows.of(folder / f"{part}.parquet")
 
 
 def read(folder: Path, part: str) -> pd.DataFrame:
@@ -37,15 +63,11 @@ def read(folder: Path, part: str) -> pd.DataFrame:
 
     Leaves out event_id: no later step needs it, and text takes as long to read as all numbers together.
     """
-    path = folder / f"{part}.parquet"
-    if not path.is_file():
-        raise StepFailed(f"{path}: no such file; the Prepare step must have run")
-    with pq.ParquetFile(path) as file:
-        frame: pd.DataFrame = file.read([name for name in file.schema_arrow.names if name != ID]).to_pandas()
-    return frame
+    stored = rows(folder, part)
+    return stored.frame([name for name in stored.columns if name != ID])
 
 
-def times(rows: pd.DataFrame) -> NDArray[np.datetime64]:
+def times(rows: Rows) -> NDArray[np.datetime64]:
     """The event times of some rows, datetime64[us] in UTC."""
     return rows[TIME].astype("datetime64[us, UTC]").dt.tz_localize(None).to_numpy()
 

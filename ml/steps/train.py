@@ -81,11 +81,12 @@ def train(settings: Path, rows: Path, model: Path, *, kind: RunKind, champion: A
     if (champion is not None) != run_kinds.needs_champion(kind):
         expected = "starts from no model" if kind == FIT else "starts from the champion"
         raise StepFailed(f"a run of kind {kind} {expected}, and BaseModelSha256 names {'one' if champion else 'none'}")
-    train_rows = prepared_files.read(rows, "train")
+    train_rows: Any = prepared_files.rows(rows, "train")
     if champion is None:
         document, evidence = _fitted(training, train_rows, rows)
     else:
         _check_inputs(training, champion)
+        train_rows = prepared_files.read(rows, "train")  # a window of days; a fit may have years
         if kind == DROP:
             train_rows = train_rows[ended_pattern.still_valid(champion, train_rows)].reset_index(drop=True)
         make = _adapted if kind == ADAPT else partial(_with_new_threshold, kind)
@@ -109,7 +110,7 @@ def write(
 
 def _fitted(training: Training, train_rows: Any, rows: Path) -> tuple[dict[str, Any], FitEvidence]:
     """The document of a model that is fitted to `train_rows`, with its threshold from the validation rows."""
-    validation_rows = prepared_files.read(rows, "validation")
+    validation_rows = prepared_files.rows(rows, "validation")
     frauds = train_rows[LABEL].sum()
     log.info("fitting %s on %d rows with %d frauds", training.estimator, len(train_rows), frauds)
     made = model_fit.fit(training, (train_rows, train_rows[LABEL]), (validation_rows, validation_rows[LABEL]))

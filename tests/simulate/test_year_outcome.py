@@ -16,7 +16,7 @@ from ml.model.run_kinds import ADAPT, THRESHOLD
 from ml.simulate import scenario
 from ml.simulate.scenario import Scenario
 from ml.simulate.year_traffic import Year
-from ml.steps import prepare
+from ml.steps import label_files
 from tests.benchmarks import false_alarm_years, year_figures, year_promises, years, years_page
 from tests.benchmarks.false_alarm_years import CHANGES, FORMS, trial
 from tests.benchmarks.in_process import InProcess, Played
@@ -149,7 +149,7 @@ def test_labels_are_those_that_the_steps_read(tmp_path: Path) -> None:
         for place, table in enumerate(month.label_tables(now)):
             (folder / str(place)).mkdir(parents=True)
             pq.write_table(table, folder / str(place) / "part.parquet")
-        read = prepare.read_labels(folder.parent)
+        read = label_files.read(folder.parent)
         found = pc.fill_null(
             read["label"].take(pc.index_in(month.rows.transactions["event_id"], value_set=read["event_id"])), -1
         )

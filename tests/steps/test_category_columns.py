@@ -183,5 +183,6 @@ def test_kept_column_is_read_as_a_category() -> None:
     table = transactions(["a", "b"], rows_with_categories(2)[0].assign(shop=[" food ", ""]))
     assert category_columns.trimmed(table, WITH_CATEGORIES)["shop"].to_pylist() == ["food", ""]
     long = table.set_column(table.column_names.index("shop"), "shop", pa.array(["x" * 129, "food"]))
+    assert category_columns.too_long(long, WITH_CATEGORIES) == {"shop": 1}
     with pytest.raises(StepFailed, match="column shop: 1 of 2 values have more than 128 characters: it is free text"):
-        category_columns.trimmed(long, WITH_CATEGORIES)
+        category_columns.refuse_long({"shop": 1}, 2)

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from ml.model.training_settings import Split
 from ml.steps import prepare
 from ml.steps.job_runner import StepFailed
-from tests.harness.columns import ulb_columns
 from tests.model.training_samples import SETTINGS, rows
 from tests.steps.step_runs import START, TIMES, Bench, transactions
 
@@ -322,41 +321,21 @@ def test_duplicates_across_parts_are_counted(bench: Bench) -> None:
     assert (counts["duplicates"], counts["duplicates_across_parts"]) == (3, 2)
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e300]), st.sampled_from(["", "a", "b"]), st.integers(0, 1)),
-        min_size=2,
-        max_size=80,
-    ),
-    st.integers(1, 79),
-)
-def test_duplicates_are_those_of_pandas(rows: list[tuple[float, str, int]], cut: int) -> None:
-    """Whatever the values are: 0 and -0 are equal, and text counts."""
-    columns = ulb_columns(("V1",), time=None, amount=None, categories=("shop",))
-    table = pa.table(dict(zip(("V1", "shop", "label"), map(list, zip(*rows, strict=True)), strict=True)))
-    cut = min(cut, len(rows) - 1)
-    found = prepare.duplicates({"train": table[:cut], "test": table[cut:]}, columns)
-    frame = table.to_pandas()
-    assert found["duplicates"] == frame.duplicated().sum()
-    seen = {tuple(row) for row in frame[:cut].to_numpy()}
-    assert found["duplicates_across_parts"] == sum(tuple(row) in seen for row in frame[cut:].to_numpy())
-
-
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
 def test_split_keeps_equal_times_together(seconds: list[int], train: float, validation: float) -> None:
     """The parts have every row, each time in one of them, or the split is rejected."""
     times = pa.array([START + timedelta(seconds=s) for s in sorted(seconds)], TIMES)
-    table = pa.table({"event_time": times, "place": list(range(len(seconds)))})
+    moments = times.cast(pa.int64()).to_numpy()
     try:
         shares = Split(train=train, validation=validation * (1 - train), test=0.0)
-        made = prepare.split(table, prepare.part_shares("fit", shares))
+        made = prepare.split(moments, prepare.part_shares("fit", shares))
     except StepFailed:
         return
-    assert [place for part in made.values() for place in part["place"].to_pylist()] == list(range(len(seconds)))
-    moments = [set(part["event_time"].to_pylist()) for part in made.values()]
-    assert all(moments)
-    assert not moments[0] & moments[1]
-    assert not moments[1] & moments[2]
+    assert [place for first, last in made.values() for place in range(first, last)] == list(range(len(seconds)))
+    found = [set(moments[first:last].tolist()) for first, last in made.values()]
+    assert all(found)
+    assert not found[0] & found[1]
+    assert not found[1] & found[2]
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ml.model import time_units
-from ml.model.binning import HOURS, SECONDS_PER_HOUR, quantile_edges
+from ml.model.binning import HOURS, SECONDS_PER_HOUR, edges_of_sorted
 from ml.model.drift import category_counts, performance_estimation, ranking
 from ml.model.drift.dispersion import Dispersion
 from ml.model.metrics import Confusion
 from ml.model.run_kinds import ADAPT, DROP, FIT, THRESHOLD, RunKind
+from ml.model.thread_map import thread_map
 from ml.model.training_settings import Columns
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ml.model.stored_rows import Rows
 
 SCHEMA = 2
 BINS = 40  # resolves a Kolmogorov-Smirnov distance of 0.05; four bins make one decile
@@ -66,21 +67,35 @@ class Summary:
     @classmethod
     def of(cls, values: ArrayLike, edges: ArrayLike, low: float, high: float) -> Summary:
         """The summary of `values` on the reference's edges and range."""
-        array, interior = np.asarray(values, dtype=np.float64), np.asarray(edges, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64)
         finite = array[np.isfinite(array)]
-        bins = np.searchsorted(interior, finite, side="right")
-        has_values = len(finite) > 0
-        minimum, maximum = (float(finite.min()), float(finite.max())) if has_values else (None, None)
-        mean, std = _moments(minimum, maximum, float(finite.mean()), float(finite.std())) if has_values else (0.0, 0.0)
+        return cls._of(finite, np.sort(finite), edges, low, high, missing=len(array) - len(finite))
+
+    @classmethod
+    def _of(
+        cls,
+        finite: NDArray[np.float64],
+        ascending: NDArray[np.float64],
+        edges: ArrayLike,
+        low: float,
+        high: float,
+        *,
+        missing: int,
+    ) -> Summary:
+        """The summary of finite values, given also in ascending order: edges are looked up in values, not reversely."""
+        interior, n = np.asarray(edges, dtype=np.float64), len(finite)
+        minimum, maximum = (float(finite.min()), float(finite.max())) if n else (None, None)
+        mean, std = _moments(minimum, maximum, float(finite.mean()), float(finite.std())) if n else (0.0, 0.0)
+        starts = np.searchsorted(ascending, interior, side="left")
         return cls(
             edges=tuple(interior.tolist()),
             low=low,
             high=high,
-            counts=tuple(np.bincount(bins, minlength=len(interior) + 1).tolist()),
-            below=int(np.count_nonzero(finite < low)),
-            above=int(np.count_nonzero(finite > high)),
-            missing=len(array) - len(finite),
-            n=len(finite),
+            counts=tuple(np.diff(starts, prepend=0, append=n).tolist()),
+            below=int(np.searchsorted(ascending, low, side="left")),
+            above=n - int(np.searchsorted(ascending, high, side="right")),
+            missing=missing,
+            n=n,
             mean=mean,
             std=std,
             min=minimum,
@@ -89,9 +104,11 @@ class Summary:
 
     @classmethod
     def reference(cls, values: ArrayLike) -> Summary:
-        """The summary of `values` on edges of equal frequency and their own range."""
+        """The summary of `values`, which are finite, on edges of equal frequency and their own range."""
         array = np.asarray(values, dtype=np.float64)
-        return cls.of(array, quantile_edges(array, np.arange(1, BINS) / BINS), float(array.min()), float(array.max()))
+        ascending = np.sort(array)
+        edges = edges_of_sorted(ascending, np.arange(1, BINS) / BINS)
+        return cls._of(array, ascending, edges, float(array.min()), float(array.max()), missing=0)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Summary:
@@ -183,7 +200,7 @@ def _distinct_values(values: NDArray[np.float64]) -> list[float] | None:
     return distinct.tolist() if len(distinct) <= MAX_LISTED_VALUES else None
 
 
-def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike, *, times: ArrayLike) -> dict[str, Any]:
+def start_reference(columns: Columns, X: Rows, y: ArrayLike, *, times: ArrayLike) -> dict[str, Any]:
     """The reference of the training rows, as the Train step writes it.
 
     Args:
@@ -192,9 +209,8 @@ def start_reference(columns: Columns, X: pd.DataFrame, y: ArrayLike, *, times: A
     amounts = _amounts(columns, X)
     edges = np.unique(np.quantile(amounts, BAND_LEVELS)) if columns.amount is not None else np.empty(0)
     bursts = Dispersion.of(times, amounts, y, edges)
-    return started(
-        [_reference(columns, name, X[name]) for name in columns.inputs], edges, bursts, bands_of(edges, amounts, y)
-    )
+    inputs = thread_map(lambda name: _reference(columns, name, X[name]), columns.inputs)
+    return started(inputs, edges, bursts, bands_of(edges, amounts, y))
 
 
 def started(
@@ -216,7 +232,7 @@ def started(
 def complete_reference(
     start: Mapping[str, Any],
     columns: Columns,
-    X: pd.DataFrame,
+    X: Rows,
     y: ArrayLike,
     *,
     scores: ArrayLike,
@@ -255,7 +271,7 @@ def complete_reference(
         for part in windows
         if part != "test"
     ]
-    inputs = [_extended(columns, item, X[item["name"]]) for item in start["inputs"]]
+    inputs = thread_map(lambda item: _extended(columns, item, X[item["name"]]), start["inputs"])
     bands = start["fraud_by_amount"]
     amounts = _amounts(columns, X)
     added = bands_of(np.asarray(bands["edges"]), amounts, y)
@@ -279,7 +295,7 @@ def complete_reference(
     }
 
 
-def _amounts(columns: Columns, X: pd.DataFrame) -> NDArray[np.float64]:
+def _amounts(columns: Columns, X: Rows) -> NDArray[np.float64]:
     """The amounts; zeros, which are all in one band, if the data has none."""
     return np.zeros(len(X)) if columns.amount is None else np.asarray(X[columns.amount], dtype=np.float64)
 

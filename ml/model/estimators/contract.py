@@ -53,7 +53,11 @@ class Fitted(Protocol):
 
 
 class Estimator(Protocol):
-    """A module of this folder. Its settings are those of model.yaml; it need not read all of them."""
+    """A module of this folder. Its settings are those of model.yaml; it need not read all of them.
+
+    With `TAKES_STORED_ROWS = True`, `X` may also be rows in files, which are read by column or by block
+    (ml/model/stored_rows.py) and need not fit in memory. Without it they are read into a frame first.
+    """
 
     def fit(self, training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> Fitted:
         """Fits a model to labelled rows. Reads nothing else: no file, no clock, no random source without the seed.

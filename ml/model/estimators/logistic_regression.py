@@ -11,19 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.model import fit_messages
 from ml.model.model_parts import Part
-from ml.model.regression import newton, synthetic_frauds
+from ml.model.regression import newton, stored_design, synthetic_frauds
 from ml.model.regression.columns import RegressionColumns
 from ml.model.regression.design import Array, Design
 from ml.model.regression.synthetic_frauds import SyntheticFrauds
+from ml.model.stored_rows import Rows
 from ml.model.training_settings import Training
 
+TAKES_STORED_ROWS = True
+"""`X` may be rows in files, which need not fit in memory (ml/model/stored_rows.py)."""
 
-def fit(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> FittedRegression:
+
+def fit(training: Training, X: Rows, y: NDArray[np.int8]) -> FittedRegression:
     """Fits the regression, as contract.py describes it.
 
     A level's column is penalised like any other, so a level that few rows have stays near 0, the mean of all levels.
@@ -33,7 +36,7 @@ def fit(training: Training, X: pd.DataFrame, y: NDArray[np.int8]) -> FittedRegre
         ValueError: there are too few frauds to resample, or the regression did not converge.
     """
     columns, settings = RegressionColumns.of(training, X), training.regression
-    design, frauds = columns.design(X), np.flatnonzero(y == 1)
+    design, frauds = stored_design.design(columns, X), np.flatnonzero(y == 1)
     synthetic = synthetic_rows(training, design.rows(frauds), legitimate=len(y) - len(frauds))
     rows = newton.Rows(design=design, labels=y.astype(np.float64), synthetic=synthetic)
     with explained(training):

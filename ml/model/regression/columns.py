@@ -1,7 +1,7 @@
 """What turns transactions into the columns of a regression: means, scales, edges and levels, learned from the rows.
 
 The same columns as the scikit-learn pipeline of features.py makes: scaled features, the scaled log-amount, and codes of
-bins and of category levels. Labels are never read.
+bins and of category levels. Labels are never read. They are learned from one column at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ml.model import binning, features, model_parts, time_units
 from ml.model.model_parts import Bins, Feature, LevelTable, Part
 from ml.model.regression.design import SLICE, Array, Codes, Design, in_slices
+from ml.model.stored_rows import Rows
+from ml.model.thread_map import thread_map
 from ml.model.training_settings import Binning, Columns, Training
 
 
@@ -32,7 +34,8 @@ class Value:
         """The term with the mean and the standard deviation of `raw`; the scale of a constant is 1."""
         values = transformed(transform, raw)
         mean = float(values.mean())
-        return cls.of_moments(name, transform, mean, float(np.square(values - mean).mean()), len(values))
+        squares = values - mean
+        return cls.of_moments(name, transform, mean, float(np.square(squares, out=squares).mean()), len(values))
 
     @classmethod
     def of_moments(cls, name: str, transform: str, mean: float, variance: float, rows: int) -> Value:
@@ -72,14 +75,18 @@ class RegressionColumns:
     levels: tuple[tuple[str, tuple[str, ...]], ...]
 
     @classmethod
-    def of(cls, training: Training, X: pd.DataFrame) -> RegressionColumns:
+    def of(cls, training: Training, X: Rows) -> RegressionColumns:
         """Learns the columns from rows with `training.columns.inputs`."""
         columns = training.columns
         edges = None
         if columns.amount is not None and features.has_amount_bins(columns, training.binning):
             edges = binning.quantile_edges(_numbers(X, columns.amount), features.amount_levels(training.binning))
+
+        def value(term: tuple[str, str]) -> Value:
+            return Value.of(*term, _numbers(X, term[0]))
+
         return cls(
-            values=tuple(Value.of(name, transform, _numbers(X, name)) for name, transform in terms(columns)),
+            values=tuple(thread_map(value, terms(columns))),
             bins=bin_tables(columns, training.binning, edges),
             levels=tuple(
                 (name, features.frequent_levels(X[name], training.categories.min_rows)) for name in columns.categories
@@ -91,24 +98,51 @@ class RegressionColumns:
         """The number of columns of each block: a bin more than edges, and one level for every other value."""
         return (*(len(table.edges) + 1 for table in self.bins), *(len(levels) + 1 for _, levels in self.levels))
 
-    def design(self, X: pd.DataFrame) -> Design:
-        """The columns of rows `X`."""
-        values = np.empty((len(X), len(self.values)))
-        bins = tuple(np.empty(len(X), dtype=np.int32) for _ in self.bins)
-        names = {*(term.name for term in self.values), *(table.name for table in self.bins)}
-        raw = {name: _numbers(X, name) for name in names}
+    @property
+    def row_bytes(self) -> int:
+        """The memory that a row of the design takes."""
+        return 8 * len(self.values) + 4 * len(self.sizes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs that the columns are made of."""
+        numbers = (*(term.name for term in self.values), *(table.name for table in self.bins))
+        return (*dict.fromkeys(numbers), *(name for name, _ in self.levels))
+
+    def design(self, X: Rows) -> Design:
+        """The columns of rows `X`, in memory."""
+        made = self._empty(len(X))
+        if isinstance(X, pd.DataFrame):
+            self._fill(made, X)
+            return made
+        ends = np.cumsum(X.block_rows).tolist()
+
+        def fill(number: int) -> None:
+            place = slice(ends[number] - X.block_rows[number], ends[number])
+            self._fill(made.rows(place), X.block(number, self.names))
+
+        thread_map(fill, range(len(ends)))
+        return made
+
+    def _empty(self, rows: int) -> Design:
+        codes = tuple(np.empty(rows, dtype=np.int32) for _ in self.sizes)
+        return Design(values=np.empty((rows, len(self.values))), codes=codes, sizes=self.sizes)
+
+    def _fill(self, made: Design, X: pd.DataFrame) -> None:
+        """Writes the columns of `X` to a design of as many rows."""
+        numbers = {name: _numbers(X, name) for name in self.names[: len(self.names) - len(self.levels)]}
 
         def fill(chosen: slice) -> None:
             for at, term in enumerate(self.values):
-                values[chosen, at] = term.scaled(raw[term.name][chosen])
-            for codes, table in zip(bins, self.bins, strict=True):
-                codes[chosen] = table.codes(raw[table.name][chosen])
+                made.values[chosen, at] = term.scaled(numbers[term.name][chosen])
+            for codes, table in zip(made.codes, self.bins, strict=False):
+                codes[chosen] = table.codes(numbers[table.name][chosen])
 
         with in_slices() as each:
             for _ in each(fill, len(X), SLICE):
                 pass
-        levels = (level_codes(X[name], known) for name, known in self.levels)
-        return Design(values=values, codes=(*bins, *levels), sizes=self.sizes)
+        for codes, (name, known) in zip(made.codes[len(self.bins) :], self.levels, strict=True):
+            codes[:] = level_codes(X[name], known)
 
     def part(self, weights: Array) -> Part:
         """The part of a model document with these weights; a bin or level that no fitted row has counts 0."""
@@ -170,7 +204,7 @@ def bin_tables(columns: Columns, settings: Binning, amount_edges: Array | None) 
     return tuple(made)
 
 
-def _numbers(X: pd.DataFrame, name: str) -> Array:
+def _numbers(X: Rows, name: str) -> Array:
     return np.ascontiguousarray(X[name].to_numpy(dtype=np.float64))
 
 

@@ -8,14 +8,16 @@ the same rows give the same bits on any number of cores, provided that linear al
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ Codes = NDArray[np.int32]
 SLICE = 16_384
 """Rows that are processed at once: their values stay in a core's cache between two uses."""
 
+_ROOMS = threading.local()
 Each = Callable[[Callable[[slice], Any], int, int], Iterator[Any]]
 """Calls a function for each slice of a number of rows, on all cores; the results are in order.
 
@@ -52,6 +55,21 @@ def in_slices() -> Iterator[Each]:
         yield each
 
 
+class ColumnSource(Protocol):
+    """Columns of rows that a fit reads in slices: a Design, or one that is made as it is read (stored_design.py)."""
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+
+    @property
+    def intercept(self) -> int:
+        """The place of the column of ones."""
+
+    def rows(self, chosen: NDArray[np.intp] | slice) -> Design:
+        """The columns of the chosen rows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """Columns of some rows, in this order: the values, one column of ones, and those of each block of codes.
@@ -63,11 +81,19 @@ class Design:
     codes: tuple[Codes, ...]
     sizes: tuple[int, ...]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Design]) -> Design:
+        """The rows of all parts, which have the same columns, one part after the other."""
+        return cls(
+            values=np.concatenate([part.values for part in parts]),
+            codes=tuple(np.concatenate(blocks) for blocks in zip(*(part.codes for part in parts), strict=True)),
+            sizes=parts[0].sizes,
+        )
+
     @property
     def width(self) -> int:
         """The number of columns."""
-        values: int = self.values.shape[1]
-        return values + 1 + sum(self.sizes)
+        return self.intercept + 1 + sum(self.sizes)
 
     @property
     def intercept(self) -> int:
@@ -97,8 +123,10 @@ class Design:
 
     def moments(self, weights: Array) -> Array:
         """The weighted sum over rows of the products of each two columns: a symmetric matrix. Weights are 0 or more."""
-        scaled = self.values * np.sqrt(weights)[:, np.newaxis]
-        return self.assembled(scaled.T @ scaled, self.values * weights[:, np.newaxis], weights)
+        room = _room(self.values.shape)
+        scaled = np.multiply(self.values, np.sqrt(weights)[:, np.newaxis], out=room)
+        corner = scaled.T @ scaled
+        return self.assembled(corner, np.multiply(self.values, weights[:, np.newaxis], out=room), weights)
 
     def assembled(self, corner: Array, of_values: Array, of_codes: Array) -> Array:
         """The matrix of `moments` from its values' corner.
@@ -135,6 +163,16 @@ class Design:
         places = np.column_stack([codes + start for codes, start in zip(self.codes, starts, strict=True)]).ravel()
         ends = np.arange(0, len(places) + 1, len(self.codes))
         return sparse.csc_array((np.ones(len(places)), places, ends), shape=(sum(self.sizes), len(self.values)))
+
+
+def _room(shape: tuple[int, ...]) -> Array:
+    """An array for intermediate values, the same in every call of a thread: new memory for each slice would take
+    longer to get from the system than the sums take."""
+    kept: Array | None = getattr(_ROOMS, "kept", None)
+    size = math.prod(shape)
+    if kept is None or kept.size < size:
+        kept = _ROOMS.kept = np.empty(size)
+    return kept[:size].reshape(shape)
 
 
 def by_code(codes: NDArray[np.integer[Any]], weights: Array, size: int) -> Array:

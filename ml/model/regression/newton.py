@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from scipy import linalg
 
-from ml.model.regression.design import SLICE, Array, Design, Each, in_slices
+from ml.model.regression.design import SLICE, Array, ColumnSource, Design, Each, in_slices
 from ml.model.regression.synthetic_frauds import SyntheticFrauds
 
 _SAMPLE_ROWS = 20_000  # about
@@ -39,7 +39,7 @@ class Rows:
     `weights` are those of the real rows, None if all are 1; a synthetic row counts `synthetic_weight`.
     """
 
-    design: Design
+    design: ColumnSource
     labels: Array
     weights: Array | None = None
     synthetic: SyntheticFrauds | None = None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ml.model.regression.design import Array, Design, by_code
+from ml.model.thread_map import thread_map
 
 _SPARE_CANDIDATES = 4  # because rounded distances may have another order than exact ones
 _DISTANCES_AT_ONCE = 1 << 22
@@ -116,7 +117,8 @@ def nearest(values: Array, count: int) -> NDArray[np.intp]:
     kept = min(count + _SPARE_CANDIDATES, rows - 1)
     found = np.empty((rows, count), dtype=np.intp)
     size = max(1, _DISTANCES_AT_ONCE // rows)
-    for start in range(0, rows, size):
+
+    def find(start: int) -> None:
         own = np.arange(start, min(start + size, rows))
         rounded = squares - 2 * (values[own] @ values.T)  # less the row's own square, which does not change the order
         rounded[np.arange(len(own)), own] = np.inf
@@ -124,4 +126,6 @@ def nearest(values: Array, count: int) -> NDArray[np.intp]:
         exact = ((values[near] - values[own][:, np.newaxis]) ** 2).sum(axis=2)
         order = np.argsort(exact, axis=1, kind="stable")[:, :count]
         found[own] = np.take_along_axis(near, order, axis=1)
+
+    thread_map(find, range(0, rows, size))
     return found

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from ml import config
-from ml.model import document_fields, estimators, model_fit
+from ml.model import document_fields, estimators, model_fit, stored_rows
 from ml.model.scorer import Scorer
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
@@ -59,13 +59,13 @@ def fit(folder: Path, ratio: float) -> dict[str, float]:
     training = dataclasses.replace(training, resampling=dataclasses.replace(training.resampling, minority_ratio=ratio))
     estimators.load(training.estimator)
     began, worked = time.perf_counter(), time.process_time()
-    train, held = (prepared_files.read(folder, part) for part in ("train", "validation"))
+    train, held = (prepared_files.rows(folder, part) for part in ("train", "validation"))
     made = model_fit.fit(training, (train, train["label"]), (held, held["label"]))
     took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
     text = document_fields.canonical(made.document(training))
     (folder / "model.json").write_text(text, encoding="utf-8")
     scorer = Scorer.from_json(text)
-    alerts = scorer.decide(scorer.score(scorer.matrix(held))) == 1
+    alerts = scorer.decide(stored_rows.scores(scorer, held)) == 1
     frauds = held["label"].to_numpy() == 1
     rate = float(alerts[~frauds].mean())
     return took | {"recall": float(alerts[frauds].mean()), "false_positive_rate": rate}
