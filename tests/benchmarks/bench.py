@@ -33,12 +33,14 @@ from tests.benchmarks.performance import (
     soak,
     start,
     train,
+    train_steps,
 )
 from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured
 
 SUBJECTS: Mapping[str, Callable[[Bench], list[Measured]]] = {
     "train": train.measure,
     "train_x10": train.measure_x10,
+    "steps": train_steps.measure,
     "score": score.measure,
     "serve": serve.measure,
     "drift": drift.measure,
