@@ -129,6 +129,11 @@ def fastest(call: Callable[[int], float]) -> int:
     return min({1, os.cpu_count() or 1}, key=lambda threads: min(call(threads), call(threads)))
 
 
+def cores() -> list[int]:
+    """The cores that this process may use; a container may have others than the first."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def limited(threads: int) -> dict[str, str]:
     """The environment variables that limit the threads of linear algebra."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads))

@@ -49,7 +49,8 @@ NOTES = {
     "generator, `wrk` with one thread, or where it is not installed `tests/benchmarks/performance/load.py`; it is the "
     "same for both sides. Sixteen connections, a row a request as CSV, no capture. Answers sampled on one more "
     "connection are compared with the scorer. gunicorn runs with the workers and threads that answered most requests "
-    "in a trial. `_managed` compares with the serving stack of SageMaker's managed image, without its nginx, on the "
+    "in a trial. `_processor` is the processor time of the server for a request, which other work on the machine "
+    "affects less. `_managed` compares with the serving stack of SageMaker's managed image, without its nginx, on the "
     "handler of the model archive.",
     "drift": "All statistics of a check from rows in memory to the verdict; of the other tools only their calculation "
     "is timed. Memory is the peak of a check of captured rows that are generated as a stream.",

@@ -7,7 +7,6 @@ rounds and get load in turn. Sampled answers are compared with the scorer.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.performance import score, servers, train, wrk
-from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, run
+from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Measured, alternate, cores, run
 
 CONNECTIONS = 16
 RPS_TARGET, P99_TARGET_MS = 70.0, 5.0
@@ -30,7 +29,7 @@ HERE = ROOT / "tests/benchmarks/performance"
 
 
 def measure(bench: Bench) -> list[Measured]:
-    """Requests per second of both servers; in a full run also p50 and p99."""
+    """Processor time of a request in both servers; in a full run also requests per second, p50 and p99."""
     data = train.rows(bench)
     train.train(data, train.SHIPPED)
     score.expected(data)
@@ -41,13 +40,13 @@ def measure(bench: Bench) -> list[Measured]:
     run([bench.peers, HERE / "serve_peer.py", folder / "model.json", folder / "pipeline.joblib"])
     options = GUNICORN[0] if bench.quick else max(GUNICORN, key=lambda options: _trial(bench, folder, options))
     with ExitStack() as stack:
-        ports = {
+        started = {
             "ours": stack.enter_context(servers.ours(folder)),
             "peer": stack.enter_context(servers.gunicorn(bench, folder, options)),
         }
         if servers.STACK.exists() and not bench.quick:
-            ports["managed"] = stack.enter_context(servers.managed(folder))
-        ways = {side: partial(_load, folder, port, seconds) for side, port in ports.items()}
+            started["managed"] = stack.enter_context(servers.managed(folder))
+        ways = {side: partial(_load, folder, server, seconds) for side, server in started.items()}
         ended = alternate(ways, bench.rounds(7))
     names = {"peer": f"Flask, gunicorn {' '.join(options)}, joblib pipeline", "managed": MANAGED}
 
@@ -64,8 +63,9 @@ def measure(bench: Bench) -> list[Measured]:
             target=target,
         )
 
-    if bench.quick:  # latencies depend on what else the machine does
-        return [row("serve_rps", "requests_per_second", "requests/s")]
+    processor = row("serve_processor", "processor_us", "µs")
+    if bench.quick:  # rates and latencies depend on what else the machine does
+        return [processor]
     limit = Measured(
         name="serve_p99_limit",
         samples=tuple(float(each["p99_ms"]) for each in ended["ours"]),
@@ -76,10 +76,11 @@ def measure(bench: Bench) -> list[Measured]:
     stack_rows = [
         row(f"serve_managed_{name}", figure, unit, peer="managed")
         for name, figure, unit in (("rps", "requests_per_second", "requests/s"), ("p99_ms", "p99_ms", "ms"))
-        if "managed" in ports
+        if "managed" in started
     ]
     return [
         row("serve_rps", "requests_per_second", "requests/s", RPS_TARGET),
+        processor,
         row("serve_p50_ms", "p50_ms", "ms"),
         row("serve_p99_ms", "p99_ms", "ms"),
         limit,
@@ -89,14 +90,15 @@ def measure(bench: Bench) -> list[Measured]:
 
 def _trial(bench: Bench, folder: Path, options: tuple[str, ...]) -> float:
     """Requests per second with these options of gunicorn."""
-    with servers.gunicorn(bench, folder, options) as port:
-        return float(_load(folder, port, TRIAL_SECONDS)["requests_per_second"])
+    with servers.gunicorn(bench, folder, options) as server:
+        return float(_load(folder, server, TRIAL_SECONDS)["requests_per_second"])
 
 
-def _load(folder: Path, port: int, seconds: float) -> dict[str, Any]:
+def _load(folder: Path, server: servers.Server, seconds: float) -> dict[str, Any]:
     """The figures of one round. Raises BenchFailed if a sampled answer is not the score of its row."""
-    core = (os.cpu_count() or 1) - 1
-    answer = wrk.measure(port, folder / "bodies.txt", seconds, CONNECTIONS, core)
+    before = server.processor_seconds()
+    answer = wrk.measure(server.port, folder / "bodies.txt", seconds, CONNECTIONS, cores()[-1])
+    answer["processor_us"] = 1e6 * (server.processor_seconds() - before) / answer["requests"]
     known = np.load(folder / "scores.npy", mmap_mode="r")
     for place, body in answer["samples"]:
         (prediction,) = json.loads(body)["predictions"]

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ml.model import artifact
-from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, limited
+from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, cores, limited
 from tests.waiting import wait_until
 
-SERVER_CORE = 0
+SERVER_CORE = cores()[0]
 HERE = ROOT / "tests/benchmarks/performance"
 STACK = ROOT / ".venv-serving-stack/bin/python"
 """Python 3.12 with SageMaker's own serving stack, which `make bench` installs where Python 3.12 is found."""
@@ -23,9 +26,23 @@ STACK = ROOT / ".venv-serving-stack/bin/python"
 _SITE = "import collections, collections.abc\ncollections.Mapping = collections.abc.Mapping\n"
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that answers."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def processor_seconds(self) -> float:
+        """What the server and its workers have used so far."""
+        own = psutil.Process(self.process.pid)
+        every = [each.cpu_times() for each in (own, *own.children(recursive=True))]
+        return sum(each.user + each.system for each in every)
+
+
 @contextmanager
-def ours(folder: Path) -> Iterator[int]:
-    """The port of the serving image's server with the model of `folder`."""
+def ours(folder: Path) -> Iterator[Server]:
+    """The serving image's server with the model of `folder`."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -37,7 +54,7 @@ def ours(folder: Path) -> Iterator[int]:
         wait_until(lambda: process.poll() is not None or answers(port))
         if process.poll() is not None:
             raise BenchFailed(f"serve: the model server ended with {process.returncode}")
-        yield port
+        yield Server(port, process)
 
 
 def free_port() -> int:
@@ -48,8 +65,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def gunicorn(bench: Bench, folder: Path, options: tuple[str, ...]) -> Iterator[int]:
-    """The port of the peer's server; gunicorn takes the listening socket, so no port is guessed."""
+def gunicorn(bench: Bench, folder: Path, options: tuple[str, ...]) -> Iterator[Server]:
+    """The peer's server; gunicorn takes the listening socket, so no port is guessed."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         server = ["-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--log-level", "error"]
@@ -57,12 +74,12 @@ def gunicorn(bench: Bench, folder: Path, options: tuple[str, ...]) -> Iterator[i
         command: list[str | Path] = [bench.peers, *server, "--pythonpath", HERE, *options, "serve_peer:app"]
         with started(command, environment, listener.fileno()) as process:
             wait_until(lambda: process.poll() is not None or answers(port))
-            yield port
+            yield Server(port, process)
 
 
 @contextmanager
-def managed(folder: Path) -> Iterator[int]:
-    """The port of SageMaker's serving stack with the archive's handler, as the managed scikit-learn image starts it.
+def managed(folder: Path) -> Iterator[Server]:
+    """SageMaker's serving stack with the archive's handler, as the managed scikit-learn image starts it.
 
     sagemaker-containers behind gunicorn with gevent and one worker. The image's nginx in front of it is left out.
     """
@@ -87,7 +104,7 @@ def managed(folder: Path) -> Iterator[int]:
         command: list[str | Path] = [STACK, *server, "--workers", "1", "--log-level", "error", "handler:main"]
         with started(command, environment, listener.fileno()) as process:
             wait_until(lambda: process.poll() is not None or answers(port))
-            yield port
+            yield Server(port, process)
 
 
 @contextmanager

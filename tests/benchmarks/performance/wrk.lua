@@ -20,7 +20,8 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '{"requests_per_second": %.3f, "p50_ms": %.4f, "p99_ms": %.4f, "errors": %d}\n',
+    '{"requests": %d, "requests_per_second": %.3f, "p50_ms": %.4f, "p99_ms": %.4f, "errors": %d}\n',
+    summary.requests,
     1e6 * summary.requests / summary.duration,
     latency:percentile(50) / 1e3,
     latency:percentile(99) / 1e3,

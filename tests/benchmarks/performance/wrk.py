@@ -29,7 +29,7 @@ def name() -> str:
 
 
 def measure(port: int, bodies: Path, seconds: float, connections: int, core: int) -> dict[str, Any]:
-    """Requests per second, p50 and p99 in milliseconds, and samples: (place of a body, answer).
+    """Requests, requests per second, p50 and p99 in milliseconds, and samples: (place of a body, answer).
 
     Args:
         bodies: a file with one request body per line.
@@ -53,6 +53,7 @@ def measure(port: int, bodies: Path, seconds: float, connections: int, core: int
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if figures.pop("errors"):
         raise BenchFailed(f"wrk: requests without an answer, or with an error:\n{done.stdout}")
+    figures["requests"] += len(sampler.samples)
     return figures | {"samples": sampler.samples}
 
 
