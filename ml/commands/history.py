@@ -165,7 +165,14 @@ class _Reader:
         except ConfigError as error:
             return f"by {name}{pending}: {error}"
         reasons = [f"{request} ({self._reason(request)})" for request in (record.requests if record else ())]
-        return f"by {name}{pending}: {'; '.join(reasons) or 'trained without a request'}"
+        return f"by {name}{pending}: {'; '.join(reasons) or self._without_request(record)}"
+
+    def _without_request(self, record: config.ApprovalRecord | None) -> str:
+        """The commit from which a model was trained that no request asked for."""
+        if record is None or self._repository.resolve(record.commit) is None:
+            return "trained without a request"
+        (commit,) = self._repository.log(f"{record.commit}^!")
+        return f"trained without a request, from {commit.sha[:12]} ({commit.subject})"
 
     def _reason(self, request: str) -> str:
         path = config.REQUESTS / f"{request}.yaml"

@@ -108,6 +108,17 @@ def test_turns_have_times_data_people_and_reasons(served: BotEnvironment) -> Non
     assert {turn.unchecked for turn in found.turns} == {()}
 
 
+def test_successor_without_a_request_is_named_by_its_commit(served: BotEnvironment) -> None:
+    """A pointer that was merged and is not deployed is said to be so; what served goes on."""
+    trained = served.workspace.write({"README.md": "more\n"}, "Train with more")
+    served.env.approve(served.env.register(3.0))
+    *_, third, fourth = history(served.root).turns
+    assert (third.end, fourth.start, fourth.replaced) == (None, None, "")
+    assert third.replaced == (
+        f"by 0003, which is not deployed: trained without a request, from {trained[:12]} (Train with more)"
+    )
+
+
 @pytest.mark.parametrize(
     ("at", "approvals"),
     [
