@@ -75,7 +75,11 @@ def measure(bench: Bench) -> list[Measured]:
     )
     stack_rows = [
         row(f"serve_managed_{name}", figure, unit, peer="managed")
-        for name, figure, unit in (("rps", "requests_per_second", "requests/s"), ("p99_ms", "p99_ms", "ms"))
+        for name, figure, unit in (
+            ("rps", "requests_per_second", "requests/s"),
+            ("processor", "processor_us", "µs"),
+            ("p99_ms", "p99_ms", "ms"),
+        )
         if "managed" in started
     ]
     return [
