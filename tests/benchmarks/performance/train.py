@@ -52,7 +52,7 @@ def measure_x10(bench: Bench) -> list[Measured]:
 def rows(bench: Bench, name: str = "x1", sets: int = 1) -> Data:
     """The rows of so many data sets, drawn if they are not there."""
     count = QUICK_ROWS if bench.quick else FULL_ROWS
-    data = Data(name=name, sets=sets, rows=count, folder=bench.folder / f"train-{sets}x{count}")
+    data = Data(name=name, sets=sets, rows=count, folder=bench.folder / f"train-groups-{sets}x{count}")
     if not (data.folder / "validation.csv").exists():
         data.folder.mkdir(parents=True, exist_ok=True)
         module = "tests.benchmarks.performance.train_ours"
