@@ -17,7 +17,7 @@ OPTIONS ?=
 QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack container seeds bench drift-alarms years checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,7 +43,7 @@ types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack and not spark'
 
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
@@ -68,6 +68,9 @@ product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the 
 # FRAUDOPS_SKLEARN_CONTAINER is a checkout of aws/sagemaker-scikit-learn-container, whose handler is in no registry.
 serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12; FRAUDOPS_SKLEARN_CONTAINER=FOLDER: AWS's own handler too
 	FRAUDOPS_SKLEARN_CONTAINER="$(FRAUDOPS_SKLEARN_CONTAINER)" $(BIN)/python -m pytest -m serving_stack tests/serving_stack
+
+spark: .venv/dev.stamp .venv-spark/stamp  ## Preparation and training on Spark 3.5 with worker processes, against one machine; needs Python 3.12 and Java 17
+	$(BIN)/python -m pytest -m spark tests/spark
 
 container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
 	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
@@ -107,7 +110,7 @@ lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulato
 	@touch $@
 
 clean:  ## Remove build outputs and environments
-	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-checkov .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
+	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-spark .venv-checkov .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -145,6 +148,14 @@ emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/te
 	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python "$(or $(PYTHON312),3.12)" .venv-serving-stack || \
 	  { echo "make serving-stack needs Python 3.12: install it, and try again" >&2; exit 1; }
 	@$(INSTALL) .venv-serving-stack requirements/serving-stack.lock
+	@touch $@
+
+# The Spark image has Python 3.12; its packages would bring Spark into .venv.
+.venv-spark/stamp: requirements/spark.lock .venv/dev.stamp
+	@command -v java >/dev/null || [ -n "$$JAVA_HOME" ] || { echo "make spark needs Java 17: install it, and try again" >&2; exit 1; }
+	@$(BIN)/uv venv --quiet --clear --no-python-downloads --seed --python "$(or $(PYTHON312),3.12)" .venv-spark || \
+	  { echo "make spark needs Python 3.12: install it, and try again" >&2; exit 1; }
+	@$(INSTALL) .venv-spark requirements/spark.lock
 	@touch $@
 
 # Without Python 3.12, the libraries' versions for this machine's Python are installed.

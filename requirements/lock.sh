@@ -28,5 +28,8 @@ compile ml/steps/requirements.txt $in/steps.in --no-deps --no-annotate -c $in/ru
 compile $in/container.lock $in/container.in
 python=3.12 compile $in/serving-stack.lock $in/serving-stack.in --overrides $in/overrides.in -c $in/container.lock
 python=3.12 compile $in/serving-image.lock $in/serving-image.in -c $in/dev.lock
+# Jobs on Spark run in an image of Python 3.12; run.sh installs their packages with --no-deps.
+python=3.12 compile ml/spark/requirements.txt $in/spark-job.in --no-deps --no-annotate -c $in/container.lock
+python=3.12 compile $in/spark.lock $in/spark.in -c $in/container.lock
 compile $in/bench.lock $in/bench.in
 compile $in/checkov.lock $in/checkov.in

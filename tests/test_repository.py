@@ -56,6 +56,14 @@ def test_image_locks_hold_the_versions_of_the_image(lock: str) -> None:
     assert {name: locked.get(name) for name in image} == image
 
 
+def test_spark_lock_holds_the_versions_of_the_scikit_learn_image() -> None:
+    """Sums have the same bits in both images; jobs install these packages into the Spark image."""
+    spark, container = pins(ROOT / "requirements/spark.lock"), pins(ROOT / "requirements/container.lock")
+    installed = pins(ROOT / "ml/spark/requirements.txt")
+    assert {name: spark.get(name) for name in installed} == installed
+    assert {name: container.get(name) for name in installed} == installed
+
+
 def test_dev_lock_matches_the_run_lock() -> None:
     """The development lock has every pin of the product's lock, at the same version."""
     run, dev = pins(ROOT / "requirements/run.lock"), pins(ROOT / "requirements/dev.lock")

@@ -79,8 +79,10 @@ def reachable(start: str) -> set[Path]:
 
 
 def product_files() -> set[Path]:
-    """The files of ml/ without the playground, which needs the emulators."""
-    return {file for file in (ROOT / "ml").rglob("*.py") if "playground" not in file.parts}
+    """The files of ml/ without the playground, which needs the emulators, and the jobs on Spark."""
+    return {
+        file for file in (ROOT / "ml").rglob("*.py") if file.relative_to(ROOT).parts[1] not in {"playground", "spark"}
+    }
 
 
 @pytest.mark.parametrize("verb", CORE_VERBS)
@@ -100,6 +102,12 @@ def test_train_imports_only_the_image_and_its_requirements() -> None:
     assert third_party(reachable("ml.steps.train")) <= direct("image", "steps") | {"threadpoolctl"}
 
 
+@pytest.mark.parametrize("module", ["job", "train"])
+def test_job_on_spark_imports_only_its_image_and_its_requirements(module: str) -> None:
+    """What a job on Spark imports is in the environment that `make spark` makes as run.sh does."""
+    assert third_party(reachable(f"ml.spark.{module}")) <= direct("spark-job") | {"pyspark"} <= pinned("spark")
+
+
 def test_product_imports_only_declared_packages() -> None:
     """What ml/ imports outside the playground is named in core.in or run.in and pinned in run.lock."""
     imported = third_party(product_files())
@@ -109,7 +117,8 @@ def test_product_imports_only_declared_packages() -> None:
 
 def test_playground_imports_only_packages_of_the_local_lock() -> None:
     """The demo and the simulated year find what they import in local.lock."""
-    assert third_party(set((ROOT / "ml").rglob("*.py"))) <= pinned("local")
+    files = {file for file in (ROOT / "ml").rglob("*.py") if file.relative_to(ROOT).parts[1] != "spark"}
+    assert third_party(files) <= pinned("local")
 
 
 def test_every_declared_package_is_imported() -> None:

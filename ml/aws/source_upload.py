@@ -18,14 +18,14 @@ from ml.aws.pipeline.definition import NO_CHAMPION
 from ml.errors import CloudError, ConfigError
 from ml.model.training_settings import Settings
 
-_PACKAGES = ("ml/model", "ml/steps")
+_PACKAGES = ("ml/model", "ml/steps", "ml/spark")
 _TRANSFERS = 8
 _BESIDE = {"ml/steps/run.sh": "run.sh", "ml/steps/requirements.txt": "requirements.txt"}
 """Files of ml/steps that the container looks for at the top of the tree."""
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """The files of a job's container, by path: ml/__init__.py, ml/model, ml/steps, run.sh and requirements.txt.
+    """The files of a job's container, by path: ml/__init__.py, ml/{model,steps,spark}, run.sh and requirements.txt.
 
     Raises:
         ConfigError: `root` is not a checkout of this project.

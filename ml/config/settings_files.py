@@ -11,6 +11,9 @@ from ml.config import data_file
 from ml.config.yaml_models import AsTuple, Endpoint, File, OpenShare, Positive, Ratio, Share
 from ml.model import estimators
 
+SPARK_ESTIMATOR = "logistic_regression"
+"""The only estimator that a cluster fits."""
+
 
 def _known_estimator(name: str) -> str:
     if name not in estimators.names():
@@ -86,11 +89,22 @@ class _OutOfFold(File):
 
 
 class Compute(File):
-    """The instance that each step of the pipeline runs on."""
+    """The instances that the steps of the pipeline run on.
 
+    With `spark`, Prepare and Train run on a cluster of `instances`; Evaluate runs on one.
+    """
+
+    engine: Literal["single", "spark"] = "single"
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")]
     volume_gb: Annotated[int, Field(ge=1, le=16_384)]
     max_runtime_minutes: Annotated[int, Field(ge=1, le=7_200)]
+
+    @model_validator(mode="after")
+    def _several_instances_are_a_cluster(self) -> Compute:
+        if self.engine == "single" and self.instances > 1:
+            raise ValueError(f"must have 1 instance with the engine single (got {self.instances}); spark takes several")
+        return self
 
 
 class ModelFile(File):
@@ -108,6 +122,15 @@ class ModelFile(File):
     min_recall_at_alert_budget: Share
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     compute: Compute
+
+    @model_validator(mode="after")
+    def _spark_fits_sums(self) -> ModelFile:
+        if self.compute.engine == "spark" and self.estimator != SPARK_ESTIMATOR:
+            raise ValueError(
+                f"must have the estimator {SPARK_ESTIMATOR} with compute.engine spark (got {self.estimator}): its fit "
+                f"is a matter of sums, which machines can share"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

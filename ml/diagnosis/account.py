@@ -86,13 +86,16 @@ def _serving_image(subjects: Subjects, uri: str) -> str:
 
 def _quotas(subjects: Subjects) -> Iterator[Check]:
     """One check for each use of instances: the account must be allowed to run them at once."""
-    count, jobs = subjects.serving.instance.count, subjects.training.compute.instance_type
-    needed = {
-        "training jobs": (f"{jobs} for training job usage", 1, "the step Train runs on one"),
+    count, compute = subjects.serving.instance.count, subjects.training.compute
+    jobs, cluster = compute.instance_type, compute.engine == "spark"
+    train = {} if cluster else {"training jobs": (f"{jobs} for training job usage", 1, "the step Train runs on one")}
+    needed = train | {
         "processing jobs": (
             f"{jobs} for processing job usage",
-            1,
-            "the steps Prepare and Evaluate run on one, in turn",
+            compute.instances,
+            f"the steps Prepare and Train run on {compute.instances}, in turn"
+            if cluster
+            else "the steps Prepare and Evaluate run on one, in turn",
         ),
         # "Blue/green deployments": the new fleet is complete before the old one is removed, and both count.
         "endpoint": (

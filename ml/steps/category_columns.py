@@ -74,10 +74,15 @@ class DistinctValues:
 
     def add(self, rows: pa.Table) -> None:
         """Adds the values of some training rows."""
-        self._rows += len(rows)
+        self.add_values({name: pc.unique(rows[name]) for name in self._values}, len(rows))
+
+    def add_values(self, values: Mapping[str, pa.Array], rows: int) -> None:
+        """The same from the different values of so many rows."""
+        self._rows += rows
         for name, known in self._values.items():
-            found = pa.chunked_array([*known.chunks, pc.unique(rows[name])], pa.string())
-            self._values[name] = pa.chunked_array([pc.unique(found)])
+            self._values[name] = pa.chunked_array(
+                [pc.unique(pa.chunked_array([*known.chunks, values[name]], pa.string()))]
+            )
 
     def check(self) -> None:
         """Checks that no category has more different values than the settings allow.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,23 @@ def read(dataset: Path) -> pa.Table:
     Raises:
         StepFailed: there is no file, a column is missing, or a label or a channel has another value.
     """
+    return joined([read_file(file, dataset) for file in files_of(dataset)])
+
+
+def files_of(dataset: Path) -> list[Path]:
+    """The files of labels.
+
+    Raises:
+        StepFailed: there is none.
+    """
     files = sorted((dataset / "labels").rglob("*.parquet"))
     if not files:
         raise StepFailed(f"{dataset / 'labels'}: no Parquet file; training needs labels")
-    found = [_read_file(file, dataset) for file in files]
+    return files
+
+
+def joined(found: Sequence[tuple[pa.Table, pa.Table]]) -> pa.Table:
+    """event_id and label, one row per event with a label of the chargeback channel, from what `read_file` gives."""
     whole, findings = (_latest(pa.concat_tables([parts[place] for parts in found])) for place in (0, 1))
     if not len(findings):
         return whole
@@ -39,7 +53,7 @@ def read(dataset: Path) -> pa.Table:
     return whole.set_column(1, LABEL, pc.max_element_wise(whole[LABEL], finding))
 
 
-def _read_file(file: Path, dataset: Path) -> tuple[pa.Table, pa.Table]:
+def read_file(file: Path, dataset: Path) -> tuple[pa.Table, pa.Table]:
     """The labels of one file, without the channel: those of chargebacks, and the findings of analysts."""
     types = pa.schema([(ID, pa.string()), (LABEL, pa.int8()), (KNOWN, _TIMES), (CHANNEL, pa.string())])
     name, names = file.relative_to(dataset), pq.read_schema(file).names

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,7 @@ from ml.steps.job_runner import StepFailed, log
 from ml.steps.prepared_files import ID, LABEL
 from ml.steps.raw_transactions import RawTransactions
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def step() -> None:
         job_runner.verify_settings(base / "settings", options.config_sha256)
-        window = _parsed((options.window_start, options.window_end))
+        window = parsed((options.window_start, options.window_end))
         training_set_listing.verify(base / "dataset", options.data_sha256, window)
         prepare(base, options.kind, options.window_start, options.window_end)
 
@@ -77,7 +77,7 @@ def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> No
     """
     training = job_runner.settings(base / "settings").training
     window = window_start, window_end
-    _parsed(window)
+    parsed(window)
     raw = RawTransactions(base / "dataset", training.columns)
     try:
         plan = _Plan.of(raw, label_files.read(base / "dataset"), window, part_shares(kind, training.split))
@@ -90,7 +90,7 @@ def prepare(base: Path, kind: RunKind, window_start: str, window_end: str) -> No
         raw.check(all_groups=False)
         for part, found in plan.windows.items():
             if run_kinds.fits_coefficients(kind) or part != "train":  # a threshold follows from legitimate rows
-                _check_has_fraud(part, found)
+                check_has_fraud(part, found)
             log.info("%s: %s", part, found)
         counts = plan.counts | more
         log.info("of all rows: %s", counts)
@@ -122,39 +122,49 @@ class _Plan:
         log.info("%d transactions read, %d of them delivered more than once", len(raw), len(repeats))
         used = np.ones(len(raw), dtype=np.bool_)
         used[repeats] = False
-        start, end = _parsed(window)
+        start, end = parsed(window)
         if start is not None:
-            used &= raw.times >= (start - _EPOCH) // timedelta(microseconds=1)
+            used &= raw.times >= (start - EPOCH) // timedelta(microseconds=1)
         if end is not None:
-            used &= raw.times < (end - _EPOCH) // timedelta(microseconds=1)
+            used &= raw.times < (end - EPOCH) // timedelta(microseconds=1)
         inside = int(np.count_nonzero(used))
         counts = {"read": len(raw), "repeated_ids": len(repeats), "outside_window": len(raw) - len(repeats) - inside}
-        if not inside:
-            raise StepFailed(
-                f"no transaction is in the window from {window[0] or 'the first'} to {window[1] or 'the last'} "
-                f"({counts['outside_window']} are outside): widen it"
-            )
+        check_any_inside(inside, counts, window)
         place = id_index.places(raw.ids, known[ID])
         used &= place >= 0
         labelled = int(np.count_nonzero(used))
         counts["unlabelled"] = inside - labelled
-        log.info("%d rows in the window have a label, %d have none and are left out", labelled, counts["unlabelled"])
-        if not labelled:
-            raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
+        check_any_labelled(labelled, counts)
         places = in_order(np.flatnonzero(used), raw.times, raw.ids)
         labels = known[LABEL].to_numpy()[place[places]]
         times = raw.times[places]
         parts = split(times, ends)
         windows = {
             part: {
-                "start": _stamp(times[first]),
-                "end": _stamp(times[last - 1]),
+                "start": stamp(times[first]),
+                "end": stamp(times[last - 1]),
                 "rows": last - first,
                 "frauds": int(labels[first:last].sum()),
             }
             for part, (first, last) in parts.items()
         }
         return cls(places=places, labels=labels, parts=parts, windows=windows, counts=counts)
+
+
+def check_any_inside(inside: int, counts: Mapping[str, int], window: tuple[str, str]) -> None:
+    """Raises StepFailed if no transaction is in the window."""
+    if not inside:
+        raise StepFailed(
+            f"no transaction is in the window from {window[0] or 'the first'} to {window[1] or 'the last'} "
+            f"({counts['outside_window']} are outside): widen it"
+        )
+
+
+def check_any_labelled(labelled: int, counts: Mapping[str, int]) -> None:
+    """Raises StepFailed if no transaction in the window has a label."""
+    log.info("%d rows in the window have a label, %d have none and are left out", labelled, counts["unlabelled"])
+    if not labelled:
+        raise StepFailed(f"none of the {counts['unlabelled']} transactions in the window has a label yet")
 
 
 def in_order(places: NDArray[np.intp], times: NDArray[np.int64], ids: pa.ChunkedArray) -> NDArray[np.intp]:
@@ -221,14 +231,20 @@ def split(times: NDArray[np.int64], ends: Mapping[str, float]) -> dict[str, tupl
     parts = dict(zip(ends, pairwise(cuts), strict=True))
     for part, (first, last) in parts.items():
         if first == last:
-            raise StepFailed(
-                f"the {part} part would be empty: {len(times)} rows from {_stamp(times[0])} to {_stamp(times[-1])} "
-                f"cannot be split by time at the shares of `split`; widen the window"
-            )
+            refuse_empty(part, len(times), times[0], times[-1])
     return parts
 
 
-def _parsed(window: tuple[str, str]) -> tuple[datetime | None, datetime | None]:
+def refuse_empty(part: str, rows: int, first: int, last: int) -> NoReturn:
+    """Raises StepFailed: the part would be empty, of so many rows from the first to the last time."""
+    raise StepFailed(
+        f"the {part} part would be empty: {rows} rows from {stamp(first)} to {stamp(last)} "
+        f"cannot be split by time at the shares of `split`; widen the window"
+    )
+
+
+def parsed(window: tuple[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Start and end of the window; None where it is open. StepFailed if one is no time with an offset."""
     return _parse_time("window start", window[0]), _parse_time("window end", window[1])
 
 
@@ -258,13 +274,14 @@ def _check_repeats_agree(raw: RawTransactions, repeats: NDArray[np.intp], firsts
             raise StepFailed(f"event_id {event_id!r} occurs in two transactions that differ in {name}")
 
 
-def _stamp(microseconds: int) -> str:
+def stamp(microseconds: int) -> str:
     """ISO 8601 in UTC; fractions of a second only if there are any."""
-    moment = _EPOCH + timedelta(microseconds=int(microseconds))
+    moment = EPOCH + timedelta(microseconds=int(microseconds))
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
-def _check_has_fraud(part: str, window: dict[str, Any]) -> None:
+def check_has_fraud(part: str, window: dict[str, Any]) -> None:
+    """Raises StepFailed if the part with this window has no fraud."""
     if not window["frauds"]:
         raise StepFailed(
             f"the {part} part has no fraud among its {window['rows']} rows from {window['start']} to {window['end']}: "

@@ -40,27 +40,13 @@ class RawTransactions:
         Raises:
             StepFailed: there is no file, a column is missing or a category is no text, or an id or a time is missing.
         """
-        files = sorted((dataset / "raw").rglob("*.parquet"))
-        if not files:
-            raise StepFailed(f"{dataset / 'raw'}: no Parquet file; import data with `fraudops data import`")
         self._dataset, self._columns = dataset, columns
-        schemas = [pq.read_schema(file) for file in files]
-        names = [ID, TIME, *columns.inputs]
-        for file, schema in zip(files, schemas, strict=True):
-            missing = [name for name in names if name not in schema.names]
-            if missing:
-                raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(missing)} is missing")
-        by_name = {str(file.relative_to(dataset)): schema for file, schema in zip(files, schemas, strict=True)}
-        category_columns.check_types(by_name, columns)
-        shared = set.intersection(*(_numeric(schema) for schema in schemas)) - {*names, LABEL}
-        names += sorted(shared)
-        kinds = {name: pa.string() if name in columns.categories else pa.float64() for name in names[2:]}
-        self.schema = pa.schema([(ID, pa.string()), (TIME, _TIMES), *kinds.items()])
+        files, self.schema = files_of(dataset, columns)
         keys = pa.schema([self.schema.field(ID), self.schema.field(TIME)])
         table = pa.concat_tables([self._cast(pq.read_table(file, columns=keys.names), keys, file) for file in files])
         for name in keys.names:
             if table[name].null_count:
-                raise StepFailed(_missing(name, table[name].null_count, len(table)))
+                raise StepFailed(missing(name, table[name].null_count, len(table)))
         self.ids: pa.ChunkedArray = table[ID]
         self.times: NDArray[np.int64] = table[TIME].cast(pa.int64()).to_numpy()
         self._groups: list[tuple[Path, int]] = []
@@ -120,12 +106,12 @@ class RawTransactions:
             if all_groups or number not in self._read:
                 table = self._typed(number)
                 long.update(category_columns.too_long(table, self._columns))
-                found.update(self._incomplete(table))
+                found.update(incomplete(table, self._columns))
         if all_groups:
             category_columns.refuse_long(long, len(self))
             for name in self._columns.inputs:
                 if found[name]:
-                    raise StepFailed(_missing(name, found[name], len(self)))
+                    raise StepFailed(missing(name, found[name], len(self)))
         elif found or long:
             self.check()
 
@@ -133,7 +119,7 @@ class RawTransactions:
         table = self._recent.pop(number, None)
         if table is None:
             table = self._typed(number)
-            if self._incomplete(table) or category_columns.too_long(table, self._columns):
+            if incomplete(table, self._columns) or category_columns.too_long(table, self._columns):
                 self.check()
             self._read.add(number)
         self._recent[number] = table
@@ -143,28 +129,10 @@ class RawTransactions:
 
     def _typed(self, number: int) -> pa.Table:
         path, group = self._groups[number]
-        with pq.ParquetFile(path) as file:
-            table = self._cast(file.read_row_group(group, columns=self.schema.names), self.schema, path)
-        return category_columns.trimmed(table, self._columns)
-
-    def _incomplete(self, table: pa.Table) -> dict[str, int]:
-        """The number of missing or infinite values of each input that has some."""
-        counts = {}
-        for name in self._columns.inputs:
-            column = table[name]
-            bad = column.null_count
-            if name in self._columns.numbers and not np.isfinite(pc.sum(column, min_count=0).as_py()):
-                bad += len(column) - pc.sum(pc.fill_null(pc.is_finite(column), True)).as_py()
-            if bad:
-                counts[name] = bad
-        return counts
+        return typed(path, group, self.schema, self._columns, path.relative_to(self._dataset))
 
     def _cast(self, table: pa.Table, types: pa.Schema, file: Path) -> pa.Table:
-        try:
-            return table.select(types.names).cast(types)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            name = file.relative_to(self._dataset)
-            raise StepFailed(f"{name}: a column has another type than the lake's: {error}") from error
+        return _cast(table, types, file.relative_to(self._dataset))
 
     def _group_of(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
         return np.asarray(np.searchsorted(self._starts, places, side="right") - 1)
@@ -180,6 +148,65 @@ class RawTransactions:
         return reads
 
 
+def files_of(dataset: Path, columns: Columns) -> tuple[list[Path], pa.Schema]:
+    """The files of transactions, and the types of the columns that are read.
+
+    Raises:
+        StepFailed: there is no file, a column is missing, or a category is no text.
+    """
+    files = sorted((dataset / "raw").rglob("*.parquet"))
+    if not files:
+        raise StepFailed(f"{dataset / 'raw'}: no Parquet file; import data with `fraudops data import`")
+    schemas = [pq.read_schema(file) for file in files]
+    names = [ID, TIME, *columns.inputs]
+    for file, schema in zip(files, schemas, strict=True):
+        absent = [name for name in names if name not in schema.names]
+        if absent:
+            raise StepFailed(f"{file.relative_to(dataset)}: column {', '.join(absent)} is missing")
+    by_name = {str(file.relative_to(dataset)): schema for file, schema in zip(files, schemas, strict=True)}
+    category_columns.check_types(by_name, columns)
+    shared = set.intersection(*(_numeric(schema) for schema in schemas)) - {*names, LABEL}
+    names += sorted(shared)
+    kinds = {name: pa.string() if name in columns.categories else pa.float64() for name in names[2:]}
+    return files, pa.schema([(ID, pa.string()), (TIME, _TIMES), *kinds.items()])
+
+
+def typed(path: Path, group: int, types: pa.Schema, columns: Columns, name: Path) -> pa.Table:
+    """The rows of a row group, unchecked, with columns of these types.
+
+    Raises:
+        StepFailed: a column has another type; the message has the file's `name`.
+    """
+    with pq.ParquetFile(path) as file:
+        table = _cast(file.read_row_group(group, columns=types.names), types, name)
+    return category_columns.trimmed(table, columns)
+
+
+def incomplete(table: pa.Table, columns: Columns) -> dict[str, int]:
+    """The number of missing or infinite values of each input that has some."""
+    counts = {}
+    for name in columns.inputs:
+        column = table[name]
+        bad = column.null_count
+        if name in columns.numbers and not np.isfinite(pc.sum(column, min_count=0).as_py()):
+            bad += len(column) - pc.sum(pc.fill_null(pc.is_finite(column), True)).as_py()
+        if bad:
+            counts[name] = bad
+    return counts
+
+
+def missing(name: str, bad: int, rows: Any) -> str:
+    """What is said of a column with `bad` values among so many rows."""
+    return f"column {name}: {bad} of {rows} values are missing or not finite"
+
+
+def _cast(table: pa.Table, types: pa.Schema, name: Path) -> pa.Table:
+    try:
+        return table.select(types.names).cast(types)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise StepFailed(f"{name}: a column has another type than the lake's: {error}") from error
+
+
 def _chosen(table: pa.Table, places: NDArray[np.intp]) -> pa.Table:
     first = int(places[0])
     if np.array_equal(places, np.arange(first, first + len(places))):
@@ -189,7 +216,3 @@ def _chosen(table: pa.Table, places: NDArray[np.intp]) -> pa.Table:
 
 def _numeric(schema: pa.Schema) -> set[str]:
     return {field.name for field in schema if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
-
-
-def _missing(name: str, bad: int, rows: Any) -> str:
-    return f"column {name}: {bad} of {rows} values are missing or not finite"

@@ -99,7 +99,10 @@ def _steps(repository: Repository, record: config.ApprovalRecord) -> list[approv
         return []
     return [
         approval_text.Step(
-            name=step.name, seconds=0.0 if step.cached else step.seconds or 0.0, instance_type=compute.instance_type
+            name=step.name,
+            seconds=0.0 if step.cached else step.seconds or 0.0,
+            instance_type=compute.instance_type,
+            instance_count=compute.instances if step.name in {"Prepare", "Train"} else 1,
         )
         for step in steps
         if step.job_arn or step.cached

@@ -81,6 +81,8 @@ def test_invalid_gate_is_explained(old: str, new: str, message: str) -> None:
         ),
         ("estimator: logistic_regression", "", "model-config/training/model.yaml: estimator is missing"),
         ("instance_type: ml.m5.xlarge", "instance_type: big", "compute.instance_type must match"),
+        ("instances: 1", "instances: 2", "compute must have 1 instance with the engine single (got 2)"),
+        ("engine: single", "engine: dask", "compute.engine must"),
     ],
 )
 def test_invalid_model_is_explained(old: str, new: str, message: str) -> None:

@@ -30,7 +30,7 @@ from sagemaker.mlops.workflow.steps import StepTypeEnum
 
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
-from ml.aws.pipeline.image import image_uri
+from ml.aws.pipeline.image import image_uri, spark_image_uri
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.pipeline.request_step import RequestStep
 from ml.config import ModelFile
@@ -69,6 +69,8 @@ class Workflow:
         self._platform, self._compute = platform, training.compute
         self._key = {"KmsKeyId": platform.key_arn} if platform.key_arn else {}
         self._image = image_uri(platform.region)
+        self._spark = training.compute.engine == "spark"
+        self._spark_image = spark_image_uri(platform.region) if self._spark else ""
         self._session = _session(platform.region, platform.bucket)
         self._parameters: dict[str, ParameterString] = {}
         for parameter in ("DataManifestUri", "SettingsUri", "CodeUri", "Commit", "ConfigSha256", "DataSha256"):
@@ -86,10 +88,9 @@ class Workflow:
 
     def _pipeline(self) -> Pipeline:
         prepare = self._prepare()
-        train = self._train(prepare.output("prepared"))
+        train, model = (self._train_on_spark if self._spark else self._train)(prepare.output("prepared"))
         report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
         digest = PropertyFile(name="EvaluationDigest", output_name="evaluation", path="digest.json")
-        model = train.properties.ModelArtifacts.S3ModelArtifacts
         evaluate = self._evaluate(prepare.output("prepared"), model, (report, digest))
 
         def found(path: str, file: PropertyFile = report) -> JsonGet:
@@ -122,9 +123,24 @@ class Workflow:
             ],
             inputs={"code": p["CodeUri"], "settings": p["SettingsUri"], "dataset": p["DataManifestUri"]},
             outputs=["prepared"],
+            spark=self._spark,
         )
 
-    def _train(self, prepared: Any) -> RequestStep:
+    def _train_on_spark(self, prepared: Any) -> tuple[RequestStep, Any]:
+        """The step and the URI of its model: a processing job, because the Spark image is for these."""
+        p = self._parameters
+        sources = {
+            "code": p["CodeUri"],
+            "settings": p["SettingsUri"],
+            "prepared": prepared,
+            "champion": p["BaseModelUri"],
+        }
+        arguments = ["--kind", p["Kind"], _option("--champion-sha256", p["BaseModelSha256"])]
+        step = self._processing("Train", arguments=arguments, inputs=sources, outputs=["model"], spark=True)
+        return step, step.output("model")
+
+    def _train(self, prepared: Any) -> tuple[RequestStep, Any]:
+        """The step and the URI of its model."""
         p = self._parameters
         sources = {"code": p["CodeUri"], "settings": p["SettingsUri"], "prepared": prepared}
         sources["champion"] = p["BaseModelUri"]
@@ -146,7 +162,8 @@ class Workflow:
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
         }
-        return RequestStep("Train", StepTypeEnum.TRAINING, request)
+        step = RequestStep("Train", StepTypeEnum.TRAINING, request)
+        return step, step.properties.ModelArtifacts.S3ModelArtifacts
 
     def _evaluate(self, prepared: Any, model: Any, reports: tuple[PropertyFile, ...]) -> RequestStep:
         p = self._parameters
@@ -216,6 +233,7 @@ class Workflow:
         inputs: dict[str, Any],
         outputs: list[str],
         property_files: tuple[PropertyFile, ...] = (),
+        spark: bool = False,
     ) -> RequestStep:
         p, verb = self._parameters, name.lower()
         written = [
@@ -231,19 +249,24 @@ class Workflow:
         ]
         request = {
             "AppSpecification": {
-                "ImageUri": self._image,
+                "ImageUri": self._spark_image if spark else self._image,
                 "ContainerEntrypoint": list(VERIFIED),
                 "ContainerArguments": [
-                    *(f"{_PROCESSING}/code", p["CodeUri"], f"{_ML}/output/message"),
+                    *(f"{_PROCESSING}/code", p["CodeUri"], f"{_ML}/output/message", *(["spark"] if spark else [])),
                     *(verb, "--base-dir", _PROCESSING, "--config-sha256", p["ConfigSha256"]),
                     *arguments,
                 ],
             },
             "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
             "ProcessingOutputConfig": {"Outputs": written} | self._key,
-            "ProcessingResources": {"ClusterConfig": self._cluster},
-            # Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs and outputs.
-            "NetworkConfig": {"EnableNetworkIsolation": True},
+            "ProcessingResources": {
+                "ClusterConfig": self._cluster | ({"InstanceCount": self._compute.instances} if spark else {})
+            },
+            # Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs and outputs. A cluster's
+            # machines talk to each other, and install packages that the Spark image lacks.
+            "NetworkConfig": {"EnableInterContainerTrafficEncryption": True}
+            if spark
+            else {"EnableNetworkIsolation": True},
             "StoppingCondition": self._stopping_condition,
             "RoleArn": self._platform.execution_role_arn,
         }

@@ -173,6 +173,28 @@ def test_jobs_run_our_code_in_the_managed_image(steps: dict[str, dict[str, Any]]
         ]
 
 
+def test_cluster_trains_in_the_spark_image() -> None:
+    """Prepare and Train are processing jobs on several instances, which may talk; Evaluate reads the model."""
+    shipped = config.load_model(SHIPPED)
+    compute = shipped.compute.model_copy(update={"engine": "spark", "instances": 3})
+    text = definition.definition(PLATFORM, shipped.model_copy(update={"compute": compute}))
+    plain = definition.definition(PLATFORM, shipped)
+    found, before = ({step["Name"]: step for step in json.loads(each)["Steps"]} for each in (text, plain))
+    for name in ("Prepare", "Train"):
+        assert found[name]["Type"] == "Processing"
+        job = found[name]["Arguments"]
+        assert job["AppSpecification"]["ImageUri"].endswith("/sagemaker-spark-processing:3.5-cpu-py312-v1.3")
+        words = job["AppSpecification"]["ContainerArguments"][2:6]
+        assert words == ["/opt/ml/output/message", "spark", name.lower(), "--base-dir"]
+        assert job["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 3
+        assert job["NetworkConfig"] == {"EnableInterContainerTrafficEncryption": True}
+    assert found["Prepare"]["Arguments"]["ProcessingInputs"] == before["Prepare"]["Arguments"]["ProcessingInputs"]
+    sources = {
+        item["InputName"]: item["S3Input"]["S3Uri"] for item in found["Evaluate"]["Arguments"]["ProcessingInputs"]
+    }
+    assert sources["model"] == {"Get": "Steps.Train.ProcessingOutputConfig.Outputs['model'].S3Output.S3Uri"}
+
+
 def test_job_arguments_are_valid_for_sagemaker(steps: dict[str, dict[str, Any]]) -> None:
     """The API allows at most 256 characters per argument and no line breaks."""
     for name in ("Prepare", "Train", "Evaluate"):

@@ -62,7 +62,7 @@ class TrainingPlatform:
 @contextmanager
 def scripted(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingPlatform]:
     """The inputs of a training run below `place`, and a scripted execution that passes the gate."""
-    root = checkout.copy(place / "repository", "ml/model", "ml/steps", "ml/__init__.py")
+    root = checkout.copy(place / "repository", "ml/model", "ml/steps", "ml/spark", "ml/__init__.py")
     with ScriptedCloud() as cloud:
         for name, value in cloud.environment.items():
             monkeypatch.setenv(name, value)

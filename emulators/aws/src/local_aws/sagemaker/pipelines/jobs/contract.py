@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.sagemaker.pipelines import names
+from local_aws.sagemaker.pipelines.jobs import spark_image
 from local_aws.sagemaker.pipelines.jobs.runner import (
     MESSAGE_BYTES,
     JobRequest,
@@ -41,7 +42,8 @@ class Jobs:
         arguments, described = request.arguments, request.described
         role, app = arguments["RoleArn"], arguments["AppSpecification"]
         cluster = arguments["ProcessingResources"]["ClusterConfig"]
-        _require_one_instance(cluster)
+        hosts = [f"algo-{number + 1}" for number in range(_instances(cluster, app["ImageUri"]))]
+        self.runner.images.environment(app["ImageUri"])  # refuses before the job exists
         words = app.get("ContainerEntrypoint") or self.runner.images.command(app["ImageUri"])
         words = [*words, *(app.get("ContainerArguments") or [])]
         outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
@@ -72,7 +74,7 @@ class Jobs:
                 "ProcessingJobName": request.name,
                 "ProcessingJobArn": request.arn,
             },
-            "config/resourceconfig.json": {"current_host": "algo-1", "hosts": ["algo-1"]},
+            "config/resourceconfig.json": {"current_host": "algo-1", "hosts": hosts},
         }
         variables = {
             "PROCESSING_JOB_NAME": request.name,
@@ -166,6 +168,14 @@ class Jobs:
         if mode not in ("File", "FastFile"):
             raise CreateFault(f"Channel '{name}': input mode '{mode}' is not supported by the AWS emulator, use File")
         return self.runner.storage(role).plan(source["S3Uri"], source["S3DataType"], role)
+
+
+def _instances(cluster: Mapping[str, Any], image: str) -> int:
+    """The number of instances of a processing job; only Spark's jobs can have several."""
+    if spark_image.matches(image):
+        return int(cluster.get("InstanceCount") or 1)
+    _require_one_instance(cluster)
+    return 1
 
 
 def _require_one_instance(cluster: Mapping[str, Any]) -> None:

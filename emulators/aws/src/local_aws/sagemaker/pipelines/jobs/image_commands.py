@@ -14,7 +14,8 @@ that the image's jobs have. Each is taken from the first match that gives it:
         context: ./                             # of the build; default: the folder of the file
 
 AWS's framework images in script mode (a `sagemaker_program` hyperparameter) need no mapping. SageMaker's managed
-scikit-learn 1.9-0 image has its own Python, packages and commands without a mapping, see `managed_image`.
+scikit-learn 1.9-0 image has its own Python, packages and commands without a mapping, see `managed_image`. Its managed
+Spark 3.5 image has the Python of `.venv-spark` and the command smspark-submit, see `spark_image`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from local_aws import yaml_documents
 from local_aws.errors import EmulatorError
-from local_aws.sagemaker.pipelines.jobs import managed_image
+from local_aws.sagemaker.pipelines.jobs import managed_image, spark_image
 from local_aws.sagemaker.pipelines.jobs.image_environment import ImageEnvironment, managed_environment
 from local_aws.sagemaker.pipelines.jobs.storage import CreateFault
 
@@ -145,10 +146,16 @@ class ImageMap:
         return next(matching, None)
 
     def environment(self, image: str) -> ImageEnvironment:
-        """The interpreter and the commands of the jobs of `image`."""
+        """The interpreter and the commands of the jobs of `image`.
+
+        Raises:
+            CreateFault: it is the managed Spark image, and there is no environment with Spark.
+        """
         matching = [rule for rule in self.environments if fnmatch.fnmatchcase(image, rule[0])]
         python = next((rule[1] for rule in matching if rule[1] is not None), None)
         commands = next((rule[2] for rule in matching if rule[2] is not None), None)
+        if spark_image.matches(image):
+            return ImageEnvironment(python or spark_image.interpreter(self.folder or Path.cwd()), commands)
         if fnmatch.fnmatchcase(image, managed_image.PATTERN):
             managed = managed_environment(self.folder or Path.cwd())
             return ImageEnvironment(
@@ -167,6 +174,8 @@ class ImageMap:
         for pattern, command in self.rules:
             if fnmatch.fnmatchcase(image, pattern):
                 return command
+        if spark_image.matches(image):
+            return (spark_image.COMMAND,)
         if "sagemaker_program" in (hyperparameters or {}) and any(
             fnmatch.fnmatchcase(image, pattern) for pattern in _FRAMEWORKS
         ):

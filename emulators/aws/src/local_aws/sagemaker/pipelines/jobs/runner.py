@@ -15,6 +15,7 @@ from local_aws.errors import AwsError
 from local_aws.processes import command_runner
 from local_aws.processes.command_runner import EndReason
 from local_aws.sagemaker.pipelines import names
+from local_aws.sagemaker.pipelines.jobs import spark_image
 from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation, JobSpace
 from local_aws.sagemaker.pipelines.jobs.logs import LogFollower
@@ -122,6 +123,10 @@ class JobRunner:
         try:
             image = self.images.environment(request.image)
             space = self.isolation.create_space(self.folder / request.execution / request.name, image)
+            if spark_image.matches(request.image):
+                spark_image.add_command(
+                    space.venv / "bin/python", space.relocated("/opt/ml/config/resourceconfig.json")
+                )
             notes = self.isolation.notes(image, network=request.network)
             space.log.write_text("".join(f"local-aws: {note}\n" for note in notes), "utf-8")
             (space.ml / "output").mkdir(parents=True, exist_ok=True)

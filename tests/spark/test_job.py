@@ -1,0 +1,149 @@
+"""A pipeline trains on Spark 3.5 as on one machine, on the AWS emulator; a lost executor's work is done again.
+
+The environment is `.venv-spark` (`make spark`); the tests fail where it or Java is missing. They need no network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_aws.server import LocalAws
+
+from ml import config
+from ml.aws import executions, platform_stack, session
+from ml.aws.lake import Lake
+from ml.commands.bootstrap import bootstrap
+from ml.commands.data_import import import_data
+from ml.commands.train import train
+from ml.model import artifact
+from ml.simulate import stand_in_data, table_files
+from tests.harness.git import checkout
+from tests.harness.git.repositories import GitWorkspace
+from tests.harness.platform import adopted
+from tests.harness.platform.job_images import IMAGES
+from tests.spark.documents import assert_close
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1_200)]
+ROWS, FRAUDS = 300_000, 900
+ATTEMPTS = 50_000
+"""A preparation on Spark comes before the fit: pytest's timeout ends the test sooner."""
+EXECUTOR = b"CoarseGrainedExecutorBackend"
+Json = dict[str, Any]
+
+
+@contextmanager
+def signed_in(cloud: LocalAws) -> Iterator[None]:
+    """Calls the emulator as a person of the account, whatever test runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.environment().items():
+            patch.setenv(name, value)
+        session.renew()
+        yield
+    session.renew()
+
+
+@dataclass
+class Platform:
+    """A bootstrapped account whose lake has transactions, and its repository."""
+
+    cloud: LocalAws
+    workspace: GitWorkspace
+
+    @property
+    def root(self) -> Path:
+        """The repository's folder."""
+        return self.workspace.root
+
+    def train(self, engine: str, instances: int) -> Json:
+        """Trains with this engine; the documents of the registered model, by name."""
+        checkout.set_values(self.root, config.MODEL, {"compute.engine": engine, "compute.instances": instances})
+        self.workspace.git("commit", "-aq", "--allow-empty", "-m", f"Train with {engine} on {instances}")
+        with signed_in(self.cloud):
+            result = train(self.root)
+            statuses = {step.name: step.status for step in executions.describe(result.execution_arn).steps}
+        assert {*statuses.values()} == {"Succeeded"}
+        container = self.cloud.client("sagemaker").describe_model_package(ModelPackageName=result.package_arn)
+        uri = container["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        files = artifact.read(self.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()).files
+        return {name: json.loads(files[name]) for name in ("model.json", "baseline.json")}
+
+    def spark_logs(self) -> list[Path]:
+        """The logs of the jobs on Spark that run or ran."""
+        logs = self.cloud.folder.glob("executions/*/*/output.log")
+        return [log for log in logs if (log.parent / "venv/bin/smspark-submit").exists()]
+
+    def executors(self) -> list[int]:
+        """The process ids of the executors that run."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:  # it has ended
+                continue
+            if EXECUTOR in words and str(self.cloud.folder).encode() in words:
+                found.append(int(entry.name))
+        return found
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The account and its repository."""
+    folder = tmp_path_factory.mktemp("spark")
+    workspace = adopted.repository(folder / "repository", "spark-production")
+    file = folder / "transactions.parquet"
+    table_files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=3))
+    columns = config.load_settings(workspace.root).training.columns
+    with LocalAws(folder / "cloud", images=IMAGES) as cloud:
+        with signed_in(cloud):
+            bootstrap(workspace.root, repository="acme/fraud", settings_given=())
+            lake = Lake(platform_stack.read().bucket)
+            import_data(str(file), lake=lake, columns=columns, start=None, quarantine=False)
+        yield Platform(cloud, workspace)
+
+
+@pytest.fixture(scope="module")
+def single(platform: Platform) -> Json:
+    """What one machine trains."""
+    return platform.train("single", 1)
+
+
+def without_provenance(documents: Json) -> Json:
+    """The documents without commit and digests, and without what follows from the rounding of sums alone."""
+    return documents | {"model.json": documents["model.json"] | {"provenance": None}}
+
+
+def test_two_executors_train_the_model_of_one_machine(platform: Platform, single: Json) -> None:
+    """Counts are equal, coefficients to 1e-9, although one executor is killed in the middle of the fit."""
+    killed: list[int] = []
+
+    def kill() -> None:
+        begun = "fitting logistic_regression"
+        wait_until(lambda: any(begun in log.read_text() for log in platform.spark_logs()), ATTEMPTS)
+        killed.append(wait_until(platform.executors)[0])
+        os.kill(killed[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    found = platform.train("spark", 2)
+    thread.join()
+    assert killed
+    assert "Lost executor" in "".join(log.read_text() for log in platform.spark_logs())
+    assert_close(without_provenance(found), without_provenance(single), 1e-9)
+
+
+def test_number_of_executors_changes_no_bit(platform: Platform) -> None:
+    """One, and two of which one was lost."""
+    assert without_provenance(platform.train("spark", 1)) == without_provenance(platform.train("spark", 2))
