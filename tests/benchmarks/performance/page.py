@@ -107,13 +107,18 @@ def text(table: Committed) -> str:
     for subject, heading in SUBJECTS.items():
         rows = [row for row in table.full if row["name"].partition("_")[0] == subject]
         if rows:
-            loads = sorted({row["load"] for row in rows})
-            load = " to ".join(f"{each:g}" for each in dict.fromkeys((loads[0], loads[-1])))
-            made += ["", f"## {heading}", "", f"{NOTES[subject]} Load average before: {load}.", "", *_table(rows)]
+            made += ["", f"## {heading}", "", f"{NOTES[subject]} {_loads(rows)}", "", *_table(rows)]
             if subject == "train":
                 made += ["", f"![Seconds and memory of a training by size]({SIZES})"]
-    made += ["", "## The quick run", "", "What continuous integration compares with.", "", *_table(table.quick)]
+    if table.quick:
+        about = f"What continuous integration compares with. {_loads(table.quick)}"
+        made += ["", "## The quick run", "", about, "", *_table(table.quick)]
     return "\n".join(made) + "\n"
+
+
+def _loads(rows: Sequence[dict[str, Any]]) -> str:
+    loads = sorted({row["load"] for row in rows})
+    return f"Load average before: {' to '.join(f'{each:g}' for each in dict.fromkeys((loads[0], loads[-1])))}."
 
 
 def _targets(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -37,8 +37,10 @@ def measure(bench: Bench) -> list[Measured]:
     bodies = [",".join(map(repr, row)) for row in np.load(folder / "rows.npy", mmap_mode="r")[:BODIES].tolist()]
     (folder / "bodies.txt").write_text("\n".join(bodies))
     seconds = 2.0 if bench.quick else 6.0
+    # A quick run is compared with one of another machine, which may have no wrk.
+    generator = wrk.OWN if bench.quick else wrk.name()
     run([bench.peers, HERE / "serve_peer.py", folder / "model.json", folder / "pipeline.joblib"])
-    options = GUNICORN[0] if bench.quick else max(GUNICORN, key=lambda options: _trial(bench, folder, options))
+    options = GUNICORN[0] if bench.quick else max(GUNICORN, key=partial(_trial, bench, folder, generator))
     with ExitStack() as stack:
         started = {
             "ours": stack.enter_context(servers.ours(folder)),
@@ -46,8 +48,9 @@ def measure(bench: Bench) -> list[Measured]:
         }
         if servers.STACK.exists() and not bench.quick:
             started["managed"] = stack.enter_context(servers.managed(folder))
-        ways = {side: partial(_load, folder, server, seconds) for side, server in started.items()}
+        ways = {side: partial(_load, folder, generator, server, seconds) for side, server in started.items()}
         ended = alternate(ways, bench.rounds(7))
+    size = f"{CONNECTIONS} connections of {generator}, 1 row a request"
     names = {"peer": f"Flask, gunicorn {' '.join(options)}, joblib pipeline", "managed": MANAGED}
 
     def row(name: str, figure: str, unit: str, target: float | None = None, peer: str = "peer") -> Measured:
@@ -58,7 +61,7 @@ def measure(bench: Bench) -> list[Measured]:
             peer_samples=peer_samples,
             peer_name=names[peer],
             unit=unit,
-            size=f"{CONNECTIONS} connections, 1 row a request",
+            size=size,
             higher_is_better=figure == "requests_per_second",
             target=target,
         )
@@ -70,7 +73,7 @@ def measure(bench: Bench) -> list[Measured]:
         name="serve_p99_limit",
         samples=tuple(float(each["p99_ms"]) for each in ended["ours"]),
         unit="ms",
-        size=f"{CONNECTIONS} connections, 1 row a request",
+        size=size,
         target=P99_TARGET_MS,
     )
     stack_rows = [
@@ -92,16 +95,16 @@ def measure(bench: Bench) -> list[Measured]:
     ]
 
 
-def _trial(bench: Bench, folder: Path, options: tuple[str, ...]) -> float:
+def _trial(bench: Bench, folder: Path, generator: str, options: tuple[str, ...]) -> float:
     """Requests per second with these options of gunicorn."""
     with servers.gunicorn(bench, folder, options) as server:
-        return float(_load(folder, server, TRIAL_SECONDS)["requests_per_second"])
+        return float(_load(folder, generator, server, TRIAL_SECONDS)["requests_per_second"])
 
 
-def _load(folder: Path, server: servers.Server, seconds: float) -> dict[str, Any]:
+def _load(folder: Path, generator: str, server: servers.Server, seconds: float) -> dict[str, Any]:
     """The figures of one round. Raises BenchFailed if a sampled answer is not the score of its row."""
     before = server.processor_seconds()
-    answer = wrk.measure(server.port, folder / "bodies.txt", seconds, CONNECTIONS, cores()[-1])
+    answer = wrk.measure(server.port, folder / "bodies.txt", seconds, CONNECTIONS, cores()[-1], generator=generator)
     answer["processor_us"] = 1e6 * (server.processor_seconds() - before) / answer["requests"]
     known = np.load(folder / "scores.npy", mmap_mode="r")
     for place, body in answer["samples"]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.performance import wrk
-from tests.benchmarks.performance.measured import BenchFailed
+from tests.benchmarks.performance.measured import BenchFailed, cores
 from tests.waiting import wait_until
 
 
@@ -66,7 +66,7 @@ def test_own_generator_is_used_without_wrk(port: int, tmp_path: Path, monkeypatc
     monkeypatch.setattr(shutil, "which", lambda _: None)
     bodies = tmp_path / "bodies.txt"
     bodies.write_text("1\n22\n")
-    assert wrk.name() == "tests/benchmarks/performance/load.py"
-    found = wrk.measure(port, bodies, 1.0, 2, 0)
+    assert wrk.name() == wrk.OWN
+    found = wrk.measure(port, bodies, 1.0, 2, cores()[0], generator=wrk.OWN)
     assert found["requests_per_second"] > 0
     assert found["p50_ms"] <= found["p99_ms"]

@@ -1,7 +1,7 @@
 """Puts a model server under load by `wrk`, and compares answers meanwhile on a connection of its own.
 
 `wrk` is in the packages of Debian and Homebrew. Where it is not installed, load.py is used, which takes about as much
-processor time for a request; the notes of the run name the one that was used.
+processor time for a request. The size of a row names the one that was used.
 """
 
 from __future__ import annotations
@@ -23,25 +23,29 @@ SAMPLE_SECONDS = 0.02
 """Between two sampled answers."""
 
 
+OWN = "load.py"
+
+
 def name() -> str:
-    """The load generator that is used here."""
-    return "wrk" if shutil.which("wrk") else "tests/benchmarks/performance/load.py"
+    """The load generator of a full run here."""
+    return "wrk" if shutil.which("wrk") else OWN
 
 
-def measure(port: int, bodies: Path, seconds: float, connections: int, core: int) -> dict[str, Any]:
+def measure(port: int, bodies: Path, seconds: float, connections: int, core: int, *, generator: str) -> dict[str, Any]:
     """Requests, requests per second, p50 and p99 in milliseconds, and samples: (place of a body, answer).
 
     Args:
         bodies: a file with one request body per line.
         core: where the load generator runs.
+        generator: `wrk` or OWN.
 
     Raises:
         BenchFailed: a request was not answered, or with an error.
     """
     on_core: list[str | Path] = [sys.executable, HERE / "on_core.py", str(core)]
-    if name() != "wrk":
+    if generator == OWN:
         arguments: list[str | Path] = [str(port), bodies, str(seconds), str(connections)]
-        return run([*on_core, sys.executable, HERE / "load.py", *arguments]).answer
+        return run([*on_core, sys.executable, HERE / OWN, *arguments]).answer
     options = [f"--connections={connections}", "--threads=1", f"--duration={seconds:.0f}s", "--timeout=30s"]
     command = [*on_core, "wrk", *options, f"--script={HERE / 'wrk.lua'}", f"http://127.0.0.1:{port}"]
     with Sampler(port, bodies.read_text("utf-8").splitlines()) as sampler:

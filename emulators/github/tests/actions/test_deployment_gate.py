@@ -129,7 +129,7 @@ def test_wait_returns_when_its_condition_is_true(emulator: ActionsEmulator, tmp_
     emulator.workflow(one_job("true", job=JOB))
     other = emulator.actions.dispatch(REPOSITORY, "other.yml", "main", {}, actor="alice")
     waiting = emulator.dispatch()
-    emulator.actions.wait(30, until=lambda: waiting.status == "waiting")
+    emulator.actions.wait(30, until=lambda: (waiting.status, other.status) == ("waiting", "in_progress"))
     assert (waiting.status, other.status) == ("waiting", "in_progress")
     pipe.write_text("go on\n", "utf-8")
     emulator.actions.wait(30)
