@@ -20,6 +20,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run("identity", lambda: _identity(subjects))
     yield run("region", lambda: _region(subjects))
     yield run("image", lambda: _image(subjects))
+    if subjects.training.compute.engine == "spark":
+        yield run("Spark image", lambda: _spark_image(subjects))
     if subjects.serving.image is not None:
         yield run("serving image", lambda: _serving_image(subjects, str(subjects.serving.image)))
     yield from _quotas(subjects)
@@ -66,6 +68,13 @@ def _image(subjects: Subjects) -> str:
         return subjects.image
     except image.NoImage as error:
         raise WillFail(str(error)) from error
+
+
+def _spark_image(subjects: Subjects) -> str:
+    try:
+        return image.spark_image_uri(subjects.region)
+    except image.NoImage as error:
+        raise WillFail(f"{error}; or set compute.engine: single in {config.MODEL}") from error
 
 
 def _serving_image(subjects: Subjects, uri: str) -> str:

@@ -2,12 +2,14 @@
 # Runs one step inside a SageMaker job: `bash run.sh prepare ARGS`. The folder of this file holds the package `ml`
 # and requirements.txt; the script never writes to it, because SageMaker may mount it read-only.
 #
-# Only the Train step needs packages that the image lacks. If one is missing, pip installs it and verifies its digest. A
-# Train job without access to an index needs an image with these packages, or PIP_INDEX_URL / PIP_FIND_LINKS in the
-# image's environment for a reachable mirror. The other jobs run with network isolation and install nothing.
+# In the scikit-learn image only the Train step needs packages that the image lacks. If one is missing, pip installs it
+# and verifies its digest. A Train job without access to an index needs an image with these packages, or PIP_INDEX_URL /
+# PIP_FIND_LINKS in the image's environment for a reachable mirror. Prepare and Evaluate run there with network isolation
+# and install nothing.
 #
 # `bash run.sh spark prepare ARGS` runs a step of ml/spark in SageMaker's Spark image, on every machine of a cluster:
-# each installs what the image lacks, and smspark-submit starts the step on the first one.
+# each installs what the image lacks, and smspark-submit starts the step on the first one. So these jobs, Prepare with
+# the raw transactions among them, have network access.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ml.config import settings_files
 from ml.model import artifact, fit_evidence
 from ml.spark import train
 from ml.spark.cluster import OneProcess
@@ -51,3 +52,8 @@ def test_documents_are_those_of_one_machine(bench: Bench) -> None:
     for name in FILES:
         expected = json.loads((bench.root / "model" / name).read_text())
         assert_close(found[name], expected, 1e-9, name)
+
+
+def test_accepted_configuration_names_the_estimator_that_is_fitted() -> None:
+    """The configuration and the job may not import each other; each has the name."""
+    assert settings_files.SPARK_ESTIMATOR == train.ESTIMATOR

@@ -262,8 +262,9 @@ class Workflow:
             "ProcessingResources": {
                 "ClusterConfig": self._cluster | ({"InstanceCount": self._compute.instances} if spark else {})
             },
-            # Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs and outputs. A cluster's
-            # machines talk to each other, and install packages that the Spark image lacks.
+            # In the scikit-learn image, Prepare and Evaluate install nothing (run.sh); SageMaker transfers their inputs
+            # and outputs. A cluster's machines talk to each other, and install packages that the Spark image lacks: on
+            # Spark, the job that holds the raw transactions has network access (docs/architecture.md).
             "NetworkConfig": {"EnableInterContainerTrafficEncryption": True}
             if spark
             else {"EnableNetworkIsolation": True},

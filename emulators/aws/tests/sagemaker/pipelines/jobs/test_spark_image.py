@@ -33,6 +33,8 @@ def given(aws: PipelineAws, mode: Mode, tmp_path: Path, instances: int, command:
     aws.serve(isolation=Isolation(mode), images=ImageMap.load(tmp_path / "local-images.yaml"))
     step = processing("Spark", command, outputs={"out": f"s3://{aws.bucket}/spark"})
     change(step, "AppSpecification.ImageUri", IMAGE)
+    (tmp_path / "other").mkdir()
+    change(step, "Environment", {"TMPDIR": str(tmp_path / "other")})
     change(step, "ProcessingResources.ClusterConfig.InstanceCount", instances)
     arn, described = aws.run([step])
     assert described["PipelineExecutionStatus"] == "Succeeded", aws.steps(arn)
@@ -47,7 +49,8 @@ def test_each_instance_is_a_worker(aws: PipelineAws, mode: Mode, tmp_path: Path)
     assert words[2].endswith("/processing/code/job.py")
     assert words[3:] == ["train"]
     assert "/venv/bin/python" in python
-    assert home.startswith(str(aws.folder)), "workers write below it"
+    assert home.startswith(str(aws.folder)), "workers write below it, and it is removed with the job's folder"
+    assert not [*(tmp_path / "other").iterdir()], "a TMPDIR of the job's own is nobody's to remove"
 
 
 def test_job_without_an_environment_is_refused(aws: PipelineAws, tmp_path: Path) -> None:

@@ -35,8 +35,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _home(package: Path) -> Path:
-    """A folder with links to Spark's files: workers write below SPARK_HOME, which others use too."""
-    home = Path(tempfile.mkdtemp(prefix="spark-home-"))
+    """A folder of the job with links to Spark's files: workers write below SPARK_HOME, and other jobs use the package.
+
+    It is in the job's virtual environment, so that it is removed with the job's folder whatever TMPDIR the job sets.
+    """
+    home = Path(tempfile.mkdtemp(prefix="spark-home-", dir=sys.prefix))
     for entry in package.iterdir():
         (home / entry.name).symlink_to(entry)
     return home
