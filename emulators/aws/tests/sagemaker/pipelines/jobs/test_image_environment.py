@@ -84,7 +84,7 @@ def test_mapped_image_has_its_interpreter_and_commands(aws: PipelineAws, tmp_pat
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("{match: x}", "needs a command, an interpreter or commands"),
+        ("{match: x}", "needs a command, an interpreter, commands or a dockerfile"),
         ("{match: x, interpreter: ./missing/python}", "interpreter ./missing/python of x cannot be executed"),
         ("{match: x, command: 2026-99-99}", "line 1: not a valid timestamp"),
         ("{match: !!bool maybe}", "line 1: not a valid bool"),
