@@ -13,15 +13,16 @@ from ml.errors import CloudError
 
 @dataclass(frozen=True, kw_only=True)
 class RolePolicies:
-    """A role's inline policies by name, the ARNs of its managed ones, and its permissions boundary."""
+    """A role's inline policies by name, the ARNs of its managed ones, its permissions boundary and its trust policy."""
 
     inline: dict[str, Any]
     attached: frozenset[str]
     boundary: str | None
+    trust: Any
 
 
 def of_role(name: str) -> RolePolicies:
-    """The policies of the role `name`. Raises CloudError."""
+    """The policies of the role `name`. Raises Absent, CloudError."""
     iam = session.client("iam")
     with session.explained(f"reading the policies of role {name}"):
         names = [
@@ -37,12 +38,17 @@ def of_role(name: str) -> RolePolicies:
         documents = {
             item: _parsed(iam.get_role_policy(RoleName=name, PolicyName=item)["PolicyDocument"]) for item in names
         }
-        boundary = iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    return RolePolicies(inline=documents, attached=frozenset(attached), boundary=boundary)
+        role = iam.get_role(RoleName=name)["Role"]
+    return RolePolicies(
+        inline=documents,
+        attached=frozenset(attached),
+        boundary=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        trust=_parsed(role["AssumeRolePolicyDocument"]),
+    )
 
 
 def managed(arn: str) -> Any:
-    """The document of a managed policy's default version. Raises CloudError."""
+    """The document of a managed policy's default version. Raises Absent, CloudError."""
     iam = session.client("iam")
     with session.explained(f"reading policy {arn}"):
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]

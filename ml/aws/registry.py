@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.aws import s3_objects
-from ml.aws.session import client, explained
+from ml.aws.session import Absent, client, explained
 from ml.errors import CloudError, Refused
 from ml.model import run_kinds
 from ml.model.run_kinds import RunKind
@@ -70,7 +70,7 @@ class Package:
 
 
 def package(arn: str) -> Package:
-    """The package that `arn` names. Raises CloudError if there is none or AWS cannot be reached."""
+    """The package that `arn` names. Raises Absent if there is none, CloudError if AWS cannot be reached."""
     from botocore.exceptions import ClientError
 
     with explained(f"reading model package {arn}"):
@@ -80,7 +80,7 @@ def package(arn: str) -> Package:
             # SageMaker has no error code for "no such package".
             if not any(words in str(error).lower() for words in ("not found", "does not exist", "cannot find")):
                 raise
-            raise CloudError(
+            raise Absent(
                 f"there is no model package {arn} in this account's registry. An approval is valid only in the account "
                 "and region where its model was trained; a stopped AWS emulator loses its registry. Check the account "
                 "and region, or start again from a clone that has no approvals"

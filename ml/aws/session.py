@@ -48,6 +48,14 @@ class NotSignedIn(CloudError):
     """There are no AWS credentials that AWS accepts: none, expired or wrong ones, or an unknown profile."""
 
 
+class Absent(CloudError):
+    """AWS answered that what was asked for does not exist: an object, a role, a policy or a model package."""
+
+
+_ABSENT = ("NoSuchKey", "NoSuchEntity", "NoSuchEntityException")
+"""The codes of an answer that an object of S3, or a role or policy of IAM, does not exist. A missing bucket is none."""
+
+
 def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
     """The boto3 client of `service`, cached per endpoint and identity; throttling and 5xx are retried adaptively.
 
@@ -145,6 +153,7 @@ def explained(doing: str) -> Iterator[None]:
 
     Raises:
         NotSignedIn: the caller has no valid credentials.
+        Absent: there is no such object, role or policy.
         CloudError: AWS refused the operation for another reason, or cannot be reached.
     """
     from botocore.exceptions import (
@@ -167,6 +176,8 @@ def explained(doing: str) -> Iterator[None]:
         refused = f"{doing}: {error.operation_name} was refused with {reason}"
         if problem.get("Code") in _REJECTED:
             raise NotSignedIn(f"{refused}; the AWS credentials are expired or wrong: sign in again") from error
+        if problem.get("Code") in _ABSENT:
+            raise Absent(refused) from error
         raise CloudError(refused) from error
     except NoCredentialsError as error:
         raise NotSignedIn(

@@ -21,15 +21,17 @@ from ml.aws.capture.event_answers import CapturedAnswer
 from ml.aws.deployment_records import Deployment
 from ml.aws.labels import event_labels
 from ml.aws.labels.event_labels import EventLabel
+from ml.aws.session import Absent
 from ml.console import stage
-from ml.errors import CloudError, DataError, FraudopsError, Refused
+from ml.errors import DataError, FraudopsError, Refused
 from ml.gitops import approvals
 from ml.gitops.repository import Repository
 from ml.model.scoring_responses import PayloadError
 from ml.records import approval_verification, model_archive
 
 SEARCHED_DAYS = 31
-"""Of these latest days, those that are not in the index of scored rows are searched in the captured traffic itself."""
+"""Of these latest days, those that are not in the index of scored rows, or whose index may still change because capture
+files arrive late, are searched in the captured traffic itself."""
 _DAY = timedelta(days=1)
 
 
@@ -91,7 +93,7 @@ def explain(root: Path, event_id: str, *, day: date | None = None, main: str = "
         DataError: no captured answer has that id.
         Refused: the archive of the model that answered is not the one that was approved, or nothing approved it.
         ArtifactError: the archive cannot be read.
-        CloudError: AWS cannot be reached.
+        CloudError: AWS refuses or cannot be reached; this is no disagreement.
     """
     repository = Repository.find(root)
     endpoint, inputs = config.load_serving(root).endpoint, config.load_columns(root).inputs
@@ -117,7 +119,7 @@ def explain(root: Path, event_id: str, *, day: date | None = None, main: str = "
     with stage("Comparing the record with the registry and the deployments"):
         try:
             approval_verification.against_registry(record, where)
-        except (Refused, CloudError) as error:
+        except (Refused, Absent) as error:
             disagreements.append(str(error))
         history = deployment_records.history(where.bucket)
         served = serving_periods.at(history, endpoint, answer.at)
@@ -160,13 +162,12 @@ def _find(bucket: str, endpoint: str, event_id: str, day: date | None, inputs: t
         raise DataError(f"{event_id}: no captured answer of {endpoint} on {day} (UTC) has this id; {_ID_HINT}")
     today, stored = clock.now().date(), scored_rows.stored_days(bucket, endpoint)
     latest = [today - place * _DAY for place in range(SEARCHED_DAYS)]
-    for each in (each for each in latest if each not in stored):
+    # Late files may still change the index of a day that ended at most LATE_DAYS ago.
+    settled = {each for each in stored if each < today - scored_rows.LATE_DAYS * _DAY}
+    for each in sorted({*latest, *stored}, reverse=True):
+        if each in settled and not scored_rows.has_event(bucket, stored[each], event_id):
+            continue
         if answers := event_answers.find(bucket, endpoint, event_id, each, inputs=inputs):
-            return answers
-    for each in reversed(stored):
-        if scored_rows.has_event(bucket, stored[each], event_id) and (
-            answers := event_answers.find(bucket, endpoint, event_id, each, inputs=inputs)
-        ):
             return answers
     index = f"{len(stored)} days, {min(stored)} to {max(stored)}" if stored else "no day"
     raise DataError(

@@ -19,8 +19,9 @@ from ml.audit.training_data import StoredData, TrainingData
 from ml.aws import deployment_records, platform_stack
 from ml.aws.deployment_records import Deployment
 from ml.aws.platform_stack import Platform
+from ml.aws.session import Absent
 from ml.console import stage
-from ml.errors import CloudError, ConfigError, DataError, Refused
+from ml.errors import ConfigError, DataError, Refused
 from ml.gitops import approvals
 from ml.gitops.repository import Repository
 from ml.records import approval_verification
@@ -74,7 +75,7 @@ def history(root: Path, *, at: datetime | None = None, main: str = "main") -> Hi
 
     Raises:
         GitError: there is no repository, or it has no branch `main`.
-        CloudError: AWS cannot be reached.
+        CloudError: AWS refuses or cannot be reached; this is no disagreement.
     """
     repository = Repository.find(root)
     where, endpoint = platform_stack.read(), config.load_serving(root).endpoint
@@ -142,7 +143,7 @@ class _Reader:
             self._verified[record.approval] = []
             try:
                 approval_verification.against_registry(record, self._where)
-            except (Refused, CloudError, DataError) as error:
+            except (Refused, Absent, DataError) as error:
                 self._verified[record.approval] = [str(error)]
         return self._verified[record.approval]
 

@@ -13,7 +13,7 @@ from ml.audit.disagreement import Disagreement
 from ml.diagnosis import monitoring, policies, schedule, served_model, stacks
 from ml.diagnosis.check import Check
 from ml.diagnosis.subjects import Subjects
-from ml.errors import GitError
+from ml.errors import CloudError, FraudopsError, GitError
 from ml.gitops.repository import Repository
 
 State = Literal["equal", "differs", "cannot tell"]
@@ -28,6 +28,8 @@ class Comparison:
     subject: str
     state: State
     detail: str
+    pending: bool
+    """Whether there is no answer yet and nothing failed: a deployment runs, or a schedule has not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +51,14 @@ class Status:
         return "\n".join([*lines, f"equal        {equal} of {len(self.comparisons)} subjects, at {self.commit[:12]}"])
 
     @property
-    def error(self) -> Disagreement | None:
-        """The error with which the verb ends; None if nothing differs. What cannot be told is no difference."""
+    def error(self) -> FraudopsError | None:
+        """The error with which the verb ends; None if nothing differs and everything could be read.
+
+        What has no answer yet is no error.
+        """
+        unread = [item.subject for item in self.comparisons if item.state == "cannot tell" and not item.pending]
         if not self.differs:
-            return None
+            return _not_compared(unread, len(self.comparisons)) if unread else None
         named = ", ".join(item.subject for item in self.comparisons if item.state == "differs")
         return Disagreement(
             f"{self.differs} of {len(self.comparisons)} subjects differ from Git: {named}; see their lines"
@@ -87,7 +93,13 @@ def status(root: Path, *, repository: str | None = None) -> Status:
 
 
 def _comparison(check: Check) -> Comparison:
-    return Comparison(subject=check.subject, state=_STATES[check.state], detail=check.detail)
+    return Comparison(subject=check.subject, state=_STATES[check.state], detail=check.detail, pending=check.pending)
+
+
+def _not_compared(subjects: list[str], every: int) -> CloudError:
+    return CloudError(
+        f"{len(subjects)} of {every} subjects could not be compared with Git: {', '.join(subjects)}; see their lines"
+    )
 
 
 _PARTS = (served_model.checks, monitoring.checks, policies.checks, stacks.checks, schedule.checks)

@@ -21,10 +21,16 @@ class Check:
     subject: str
     state: State
     detail: str
+    pending: bool = False
+    """Whether there is no answer yet and nothing is wrong with the reading."""
 
 
 class CannotTell(Exception):
     """A check has no answer: what it depends on is missing or cannot be read. The message says why."""
+
+
+class NotYet(CannotTell):
+    """There is no answer yet: something still runs, or has not run. The message says what to wait for or to start."""
 
 
 class WillFail(Exception):
@@ -40,6 +46,8 @@ def run(subject: str, check: Callable[[], str]) -> Check:
         return Check(subject=subject, state="ok", detail=_one_line(check()))
     except WillFail as fault:
         return Check(subject=subject, state="will fail", detail=_one_line(str(fault)))
+    except NotYet as reason:
+        return Check(subject=subject, state="cannot tell", detail=_one_line(str(reason)), pending=True)
     except (CannotTell, CloudError, DataError, GitHubError) as reason:
         return Check(subject=subject, state="cannot tell", detail=_one_line(str(reason)))
 

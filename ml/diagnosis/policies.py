@@ -11,6 +11,7 @@ from typing import Any
 
 from ml.aws import policy_documents
 from ml.aws.cloudformation import platform_source
+from ml.aws.session import Absent
 from ml.diagnosis import deployed_template, template_values
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.role_statements import ROLE
@@ -39,6 +40,8 @@ def _resource(subjects: Subjects, name: str, key: str, read: Any) -> str:
         raise CannotTell(f"stack {name} has no {key}; see the line of its template")
     try:
         return _CHECKS[template.resources[key]["Type"]](template, key, subjects.resources(name)[key][1])
+    except Absent as error:
+        raise WillFail(f"{subjects.resources(name)[key][1]} was deleted: {error}") from error
     except ConfigError as error:
         raise CannotTell(str(error)) from error
 
@@ -71,9 +74,12 @@ def _role(template: Template, key: str, physical: str) -> str:
     boundary = resolved.get("PermissionsBoundary")
     if boundary != found.boundary:
         wrong.append(f"the boundary {found.boundary or 'none'}, and the template {boundary or 'none'}")
+    trust = template.value(properties["AssumeRolePolicyDocument"])
+    if not policy_documents.equal(trust, found.trust):
+        wrong.append(f"another trust policy: {_statements(trust, found.trust)}")
     if wrong:
         raise WillFail(f"role {physical} has {'; '.join(wrong)}")
-    return f"role {physical} has the template's {len(wanted)} inline and {len(attached)} managed policies"
+    return f"role {physical} has the template's {len(wanted)} inline and {len(attached)} managed policies and its trust"
 
 
 def _managed(template: Template, key: str, physical: str) -> str:

@@ -12,7 +12,7 @@ from ml import clock, config
 from ml.aws import platform_stack
 from ml.aws.cloudformation import deployed_stack
 from ml.aws.drift_check_store import Checks
-from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.diagnosis.check import CannotTell, Check, NotYet, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.gitops import workflow_schedule
 from ml.gitops.workflow_schedule import ScheduledWorkflow
@@ -53,7 +53,7 @@ def _last_run(subjects: Subjects) -> str:
     if found.last_scheduled is None:
         age = now - _moment(found.created)
         if age < _LATE:
-            raise CannotTell(f"{FILE} has not run yet; its cron fires once a day")
+            raise NotYet(f"{FILE} has not run yet; its cron fires once a day")
         raise WillFail(
             f"{FILE} exists since {found.created} and its cron never fired; GitHub runs it only from the default "
             f"branch: gh workflow disable and enable {FILE} --repo {subjects.repository}"
@@ -81,7 +81,7 @@ def _last_check(subjects: Subjects) -> str:
     if clock.now() - last > limit:
         raise WillFail(f"{what}, more than {limit.days} days ago; see the last runs: gh run list --workflow {FILE}")
     if not windows:
-        raise CannotTell(f"{what}, when the model was approved; the first window has not ended")
+        raise NotYet(f"{what}, when the model was approved; the first window has not ended")
     return what
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ml import config
 from ml.aws import deployment_records, hosting_descriptions, platform_stack, registry
-from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.aws.session import Absent
+from ml.diagnosis.check import CannotTell, Check, NotYet, WillFail, run
 from ml.diagnosis.subjects import Subjects
 from ml.errors import Refused
 from ml.records import approval_verification
@@ -65,7 +66,7 @@ class _Served:
         record, group = self._record, self._platform.package_group
         try:
             approval_verification.against_registry(record, self._platform)
-        except Refused as error:
+        except (Refused, Absent) as error:
             raise WillFail(str(error)) from error
         approved = [item.version for item in registry.packages(group, status=registry.APPROVED)]
         if approved != [record.approval]:
@@ -101,9 +102,7 @@ class _Served:
         if found is None:
             raise CannotTell(f"there is no endpoint {self._file.endpoint}")
         if found["EndpointStatus"].endswith("ing") or found["EndpointStatus"] == "RollingBack":
-            raise CannotTell(
-                f"endpoint {self._file.endpoint} is {found['EndpointStatus']}; run this again when it ends"
-            )
+            raise NotYet(f"endpoint {self._file.endpoint} is {found['EndpointStatus']}; run this again when it ends")
         return found
 
     def endpoint(self) -> str:
@@ -216,7 +215,10 @@ class _Served:
 
     def archive(self) -> str:
         sha256, uri = self._record.artifact.sha256, self._pinned()
-        found = registry.digest(uri)
+        try:
+            found = registry.digest(uri)
+        except Absent as error:
+            raise WillFail(f"{uri} was deleted; the endpoint cannot replace an instance") from error
         if found != sha256:
             raise WillFail(f"{uri} has sha256 {found}: a new instance would serve another model than the approved one")
         return f"{uri} has the approved digest"

@@ -13,7 +13,7 @@ from ml import clock
 from ml.aws import platform_stack
 from ml.aws.cloudformation import deployed_stack, platform_source, stack_names, workflow_roles
 from ml.aws.pipeline.image import NoImage
-from ml.diagnosis.check import CannotTell, Check, WillFail, run
+from ml.diagnosis.check import CannotTell, Check, NotYet, WillFail, run
 from ml.diagnosis.subjects import Subjects
 
 _DRIFT_DAYS = 7
@@ -49,7 +49,7 @@ def _state(subjects: Subjects, name: str) -> str:
         raise WillFail(f"there is no stack {name} in {subjects.region}; create it: {subjects.bootstrap}")
     status = found["StackStatus"]
     if status.endswith(_IN_PROGRESS) and not platform_stack.is_usable(status):
-        raise CannotTell(f"{status}: wait for its end, then run this again")
+        raise NotYet(f"{status}: wait for its end, then run this again")
     if status == "UPDATE_ROLLBACK_FAILED":
         raise WillFail(
             f"{status} ({_reason(found)}): no update is possible; remove the cause, then: "
@@ -132,8 +132,8 @@ def _drift(subjects: Subjects, name: str) -> str:
             f"{command}"
         )
     if found.status != "IN_SYNC" or found.checked is None:
-        raise CannotTell(f"drift was never detected; start it, wait a minute and run this again: {command}")
+        raise NotYet(f"drift was never detected; start it, wait a minute and run this again: {command}")
     age = clock.now() - found.checked
     if age > timedelta(days=_DRIFT_DAYS):
-        raise CannotTell(f"drift was last detected {age.days} days ago; start it again: {command}")
+        raise NotYet(f"drift was last detected {age.days} days ago; start it again: {command}")
     return f"none, detected {clock.stamp(found.checked)}"

@@ -53,7 +53,8 @@ def against_registry(record: config.ApprovalRecord, where: Platform) -> registry
 
     Raises:
         Refused: a field differs, or archive or evaluation are missing or were replaced; nothing was changed.
-        CloudError: the registry has no such package, or S3 no such evaluation.
+        Absent: the registry has no such package, or S3 no such evaluation.
+        CloudError: AWS refuses for another reason, or cannot be reached: nothing was compared.
     """
     path = config.approval_path(record.approval)
     package = registry.package(record.model_package_arn)

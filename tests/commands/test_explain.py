@@ -17,13 +17,13 @@ from typer.testing import CliRunner
 
 from ml import clock, config
 from ml.audit.disagreement import Disagreement
-from ml.aws import deployment_records, scored_rows
+from ml.aws import deployment_records, registry, scored_rows
 from ml.aws.labels import store
-from ml.aws.session import client
+from ml.aws.session import Absent, client
 from ml.cli import app
 from ml.commands.explain import explain
 from ml.commands.propose import propose
-from ml.errors import DataError, Refused
+from ml.errors import CloudError, DataError, Refused
 from ml.model import artifact
 from ml.model.request_parser import RequestParser
 from ml.steps import inference
@@ -96,6 +96,15 @@ def label(event_id: str, value: int, known_at: datetime, channel: str) -> None:
     store.deliver(BUCKET, pa.table([*columns, pa.array([channel])], schema=store.DELIVERED_SCHEMA))
 
 
+def index(day: date, event_id: str) -> None:
+    """Stores the index of a day with one event."""
+    values = {"event_id": event_id, "day": day, "amount": 250.0, "decision": 1, "version": "0001", "pattern": ""}
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([values], schema=scored_rows.SCHEMA), content)
+    key = f"monitoring/{ENDPOINT}/scored-rows/{day:%Y%m%d}.parquet"
+    client("s3").put_object(Bucket=BUCKET, Key=key, Body=content.getvalue())
+
+
 def test_decision_is_explained_by_the_archive(merged: BotEnvironment) -> None:
     """Score and terms are the archive's, to the last bit; labels, deployment, approval and merge are named."""
     capture(*answered(merged, ROWS))
@@ -156,12 +165,46 @@ def test_older_answer_is_found_through_the_index(merged: BotEnvironment, monkeyp
     with pytest.raises(DataError, match=r"t/ä-7: no captured answer .*\(no day\).*since 2026-05-21; give --day"):
         explain(merged.root, "t/ä-7")
     assert explain(merged.root, "t/ä-7", day=date(2026, 3, 18)).at == AT
-    values = {"event_id": "t/ä-7", "day": AT.date(), "amount": 250.0, "decision": 1, "version": "0001", "pattern": ""}
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([values], schema=scored_rows.SCHEMA), content)
-    key = f"monitoring/{ENDPOINT}/scored-rows/20260318.parquet"
-    client("s3").put_object(Bucket=BUCKET, Key=key, Body=content.getvalue())
+    index(AT.date(), "t/ä-7")
     assert explain(merged.root, "t/ä-7").at == AT
+
+
+def test_newest_answer_wins_over_a_day_without_index(merged: BotEnvironment) -> None:
+    """An indexed day is newer than one that was never indexed."""
+    newer = AT.replace(day=14)
+    capture(*answered(merged, ROWS), at=AT.replace(day=5))
+    capture(*answered(merged, ROWS), at=newer)
+    index(newer.date(), "t/ä-7")
+    assert explain(merged.root, "t/ä-7").at == newer
+
+
+def test_day_whose_late_files_may_arrive_is_searched_itself(merged: BotEnvironment) -> None:
+    """An index without the event proves nothing until no late file can change it; then it is trusted."""
+    capture(*answered(merged, ROWS))
+    index(AT.date(), "another")
+    assert explain(merged.root, "t/ä-7").at == AT
+    capture(*answered(merged, [{**ROWS[1], "event_id": "old"}]), at=AT.replace(day=14))
+    index(date(2026, 3, 14), "another")
+    with pytest.raises(DataError, match="old: no captured answer"):
+        explain(merged.root, "old")
+
+
+def test_refused_call_is_no_disagreement(merged: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS that does not answer about the package is an error of its own; an absent package is a disagreement."""
+    capture(*answered(merged, ROWS))
+
+    def refused(_: str) -> registry.Package:
+        raise CloudError("DescribeModelPackage was refused with ThrottlingException")
+
+    def absent(arn: str) -> registry.Package:
+        raise Absent(f"there is no model package {arn}")
+
+    monkeypatch.setattr(registry, "package", refused)
+    with pytest.raises(CloudError, match="ThrottlingException"):
+        explain(merged.root, "t/ä-7")
+    monkeypatch.setattr(registry, "package", absent)
+    (reason,) = explain(merged.root, "t/ä-7").disagreements
+    assert reason.startswith("there is no model package")
 
 
 def test_unknown_event_names_what_was_searched(merged: BotEnvironment) -> None:

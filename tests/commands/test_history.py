@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ml import config
 from ml.audit.disagreement import Disagreement
-from ml.aws import deployment_records, s3_objects, training_sets
+from ml.aws import deployment_records, registry, s3_objects, training_sets
 from ml.aws.import_manifest import Source
 from ml.aws.labels import store
 from ml.aws.lake import Lake
@@ -23,6 +23,7 @@ from ml.cli import app
 from ml.commands.history import History, Served, history
 from ml.commands.propose import propose
 from ml.commands.rollback import rollback
+from ml.errors import CloudError
 from tests.harness.aws.deployments import finished
 from tests.harness.git.repositories import PERSON
 from tests.harness.github.bot_environment import BotEnvironment
@@ -262,3 +263,14 @@ def test_command_prints_turns_and_its_exit_code(served: BotEnvironment, monkeypa
     failed = CliRunner().invoke(app, arguments)
     assert isinstance(failed.exception, Disagreement)
     assert "disagrees" in failed.output
+
+
+def test_refused_call_is_no_disagreement(served: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS that does not answer about a package is an error of its own."""
+
+    def refused(_: str) -> registry.Package:
+        raise CloudError("DescribeModelPackage was refused with ThrottlingException")
+
+    monkeypatch.setattr(registry, "package", refused)
+    with pytest.raises(CloudError, match="ThrottlingException"):
+        history(served.root)
