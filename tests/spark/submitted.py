@@ -1,0 +1,33 @@
+"""Starts a Spark application of the tests with two worker processes on this machine; not a test itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.steps.step_runs import ROOT
+
+
+def submit(program: str, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """Starts tests/spark/`program`; workers write below `folder`. Its errors are in `folder`/errors."""
+    python, home = ROOT / ".venv-spark/bin/python", folder / "home"
+    [package] = python.parents[1].glob("lib/python*/site-packages/pyspark")
+    home.mkdir()
+    for entry in package.iterdir():  # workers write below SPARK_HOME
+        (home / entry.name).symlink_to(entry)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "0",
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": str(python),
+        "PYSPARK_DRIVER_PYTHON": str(python),
+    }
+    spark_submit, application = str(home / "bin/spark-submit"), str(ROOT / "tests/spark" / program)
+    command = [spark_submit, "--master", "local-cluster[2,1,1024]", application]
+    with (folder / "errors").open("w", encoding="utf-8") as errors:
+        return subprocess.Popen(
+            [*command, *arguments], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True
+        )
