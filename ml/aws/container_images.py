@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from ml.aws import session
+from ml.errors import Refused
 
 _URI = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^@]+)@(?P<digest>.+)"
@@ -56,6 +57,7 @@ def tagged(name: str, tag: str) -> str | None:
 
     Raises:
         CloudError: there is no such repository, or ECR does not say.
+        Refused: the image is in OCI's form, of which CreateModel says "Unsupported manifest media type".
     """
     with session.explained(f"looking for the image {name}:{tag}"):
         ecr = session.client("ecr")
@@ -66,6 +68,12 @@ def tagged(name: str, tag: str) -> str | None:
             if error.response["Error"]["Code"] == "ImageNotFoundException":
                 return None
             raise
+    form = found.get("imageManifestMediaType") or ""
+    if ".oci." in form:
+        raise Refused(
+            f"the image {name}:{tag} in ECR is {form}, which SageMaker refuses: delete the image, and build it again "
+            "with a docker that writes Docker's own manifests"
+        )
     return f"{repository['repositoryUri']}@{found['imageDigest']}"
 
 

@@ -1,13 +1,15 @@
 """`fraudops serving-image`: builds the optional serving image with docker and pushes it to ECR. Deploys nothing.
 
-The image is tagged with the commit and named by its digest; tags of the repository are immutable, so a commit that has
-an image is not built again.
+The image is tagged with the commit and its base and named by its digest; tags of the repository are immutable, so a
+pair that has an image is not built again. docker gets the files of the commit, not those of the working tree, where
+ignored ones may lie beside them.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from ml.workflow import runner_commands
 
 REPOSITORY = "fraudops-serving"
 DOCKERFILE = Path("infra/serving/Dockerfile")
+_FORM = ("--platform=linux/amd64", "--provenance=false", "--sbom=false", "--output=type=docker")
+"""One image of Docker's own form for SageMaker's machines: SageMaker refuses an OCI index, which attestations make."""
 _PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 
 
@@ -57,25 +61,27 @@ def build(root: Path, *, base_image: str) -> BuiltImage:
     changed = repository.dirty("infra/serving", "ml", "requirements")
     if changed:
         raise Refused(f"{changed[0]} has uncommitted changes, and the image is that of {commit}: commit them first")
-    uri = container_images.tagged(REPOSITORY, commit)
+    tag = f"{commit}-{base_image.rpartition(':')[2][:12]}"
+    uri = container_images.tagged(REPOSITORY, tag)
     if uri is not None:
-        return _told(BuiltImage(image=uri, commit=commit, state="existing"))
+        return _summarized(BuiltImage(image=uri, commit=commit, state="existing"))
     login = container_images.login()
-    name = f"{login.registry}/{REPOSITORY}:{commit}"
+    name = f"{login.registry}/{REPOSITORY}:{tag}"
     with stage(f"Building {name}"):
         _docker("login", "--username", login.user, "--password-stdin", login.registry, given=login.password)
-        _docker(
-            "build", "--file", str(DOCKERFILE), "--build-arg", f"BASE_IMAGE={base_image}", "--tag", name, ".", at=root
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            repository.export(commit, Path(folder), "infra/serving", "ml", "requirements")
+            words = ["--file", str(DOCKERFILE), "--build-arg", f"BASE_IMAGE={base_image}", "--tag", name, "."]
+            _docker("buildx", "build", *_FORM, *words, at=Path(folder))
     with stage("Pushing it"):
         _docker("push", name)
-    uri = container_images.tagged(REPOSITORY, commit)
+    uri = container_images.tagged(REPOSITORY, tag)
     if uri is None:
         raise CloudError(f"docker pushed {name}, and ECR has no such image; run it again")
-    return _told(BuiltImage(image=uri, commit=commit, state="pushed"))
+    return _summarized(BuiltImage(image=uri, commit=commit, state="pushed"))
 
 
-def _told(built: BuiltImage) -> BuiltImage:
+def _summarized(built: BuiltImage) -> BuiltImage:
     runner_commands.summary(
         f"Serving image of {code(built.commit)} ({built.state}):\n\n{code(f'image: {built.image}')}\n\n"
         f"It serves once {code('model-config/serving/production.yaml')} on main has this line."

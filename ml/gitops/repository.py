@@ -7,8 +7,10 @@ commit that the caller saw. The module does not interpret the files.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +99,12 @@ class Repository:
         if str(path) not in self.files(commit, path):
             return None
         return self._output(["cat-file", "blob", f"{commit}:{path}"])
+
+    def export(self, revision: str, folder: Path, *paths: str | Path) -> None:
+        """Writes the files below `paths` as they are at `revision` to `folder`, which exists."""
+        packed = self._output(["archive", "--format=tar", self.commit_of(revision), "--", *map(str, paths)])
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
 
     def files(self, revision: str, folder: str | Path) -> list[str]:
         """The paths of the files below `folder` at `revision`, sorted."""

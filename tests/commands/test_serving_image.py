@@ -1,4 +1,4 @@
-"""`fraudops serving-image` with ECR on a moto server; docker is a program that notes what it is told."""
+"""`fraudops serving-image` with ECR on a moto server; docker is a program that records its calls."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ DOCKER = f"""#!{sys.executable}
 import json, os, sys, boto3
 with open(os.environ["CALLS"], "a") as calls:
     given = sys.stdin.read() if "--password-stdin" in sys.argv else ""
-    calls.write(json.dumps([sys.argv[1:], os.getcwd(), given]) + chr(10))
+    there = sorted(os.path.join(at, name) for at, _, names in os.walk(".") for name in names)
+    calls.write(json.dumps([sys.argv[1:], there if sys.argv[1] == "buildx" else [], given]) + chr(10))
 if sys.argv[1] == os.environ.get("FAILS"):
     sys.exit("no space left on device")
 if sys.argv[1] == "push" and "LOST" not in os.environ:
     name, _, tag = sys.argv[2].partition("/")[2].partition(":")
-    manifest = json.dumps({{"schemaVersion": 2, "mediaType": "m", "config": {{}}, "layers": []}})
+    form = os.environ.get("FORM", "m")
+    manifest = json.dumps({{"schemaVersion": 2, "mediaType": form, "config": {{}}, "layers": []}})
     boto3.client("ecr", sys.argv[2].split(".")[3]).put_image(repositoryName=name, imageManifest=manifest, imageTag=tag)
 """
 
 
 @pytest.fixture
 def workspace(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitWorkspace:
-    """A repository, ECR with the image's repository, and the docker that notes."""
+    """A repository, ECR with the image's repository, and a docker that records its calls."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     client("ecr").create_repository(repositoryName=REPOSITORY)
@@ -45,18 +47,21 @@ def workspace(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> G
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls.jsonl"))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    checkout.copy(tmp_path / "repository", "infra")
+    checkout.copy(tmp_path / "repository", "infra", "ml", "requirements", ".gitignore")
     return GitWorkspace.begin(tmp_path / "repository")
 
 
 def calls(folder: Path) -> list[Any]:
-    """The words, the folder and the standard input of each call of docker."""
+    """The words of each call of docker, the files that a build gets, and the standard input."""
     file = folder / "calls.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def test_image_is_built_and_pushed(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """From the checkout, on the pinned base; the result and the summary have the image by its digest."""
+    """From the commit, on the pinned base; the result and the summary have the image by its digest."""
+    ignored = workspace.root / "ml/model/__pycache__/gate.cpython-312.pyc"
+    ignored.parent.mkdir(parents=True, exist_ok=True)
+    ignored.touch()
     built = build(workspace.root, base_image=BASE)
     commit = workspace.repository.head()
     registry = built.image.partition("/")[0]
@@ -69,20 +74,31 @@ def test_image_is_built_and_pushed(workspace: GitWorkspace, tmp_path: Path) -> N
     login, build_call, push = calls(tmp_path)
     assert login[0][:1] + login[0][-2:] == ["login", "--password-stdin", registry]
     assert login[2] not in ("", None)
-    tag = f"{registry}/{REPOSITORY}:{commit}"
-    words = ["build", "--file", "infra/serving/Dockerfile", "--build-arg", f"BASE_IMAGE={BASE}", "--tag", tag, "."]
-    assert build_call[:2] == [words, str(workspace.root)]
+    tag = f"{registry}/{REPOSITORY}:{commit}-{'b' * 12}"
+    form = ["--platform=linux/amd64", "--provenance=false", "--sbom=false", "--output=type=docker"]
+    words = ["--file", "infra/serving/Dockerfile", "--build-arg", f"BASE_IMAGE={BASE}", "--tag", tag, "."]
+    assert build_call[0] == ["buildx", "build", *form, *words]
+    assert "./infra/serving/Dockerfile" in build_call[1]
+    assert not [name for name in build_call[1] if "__pycache__" in name]
     assert push[0] == ["push", tag]
     assert f"`image: {built.image}`" in (tmp_path / "summary.md").read_text()
 
 
-def test_image_of_a_commit_is_built_once(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """Tags are immutable: a second run names the image that is there."""
+def test_image_of_a_commit_and_base_is_built_once(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Tags are immutable: a second run names the image that is there. A renewed base gives another image."""
     first = build(workspace.root, base_image=BASE)
     count = len(calls(tmp_path))
     again = build(workspace.root, base_image=BASE)
     assert (again.image, again.state) == (first.image, "existing")
     assert len(calls(tmp_path)) == count
+    assert build(workspace.root, base_image=BASE.replace("b" * 64, "c" * 64)).state == "pushed"
+
+
+def test_form_that_sagemaker_refuses_is_reported(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CreateModel takes no manifest of OCI, which newer versions of docker write by default."""
+    monkeypatch.setenv("FORM", "application/vnd.oci.image.manifest.v1+json")
+    with pytest.raises(Refused, match=r"is application/vnd\.oci\.image\.manifest.*which SageMaker refuses"):
+        build(workspace.root, base_image=BASE)
 
 
 @pytest.mark.parametrize("base", ["", "python:3.12-slim", "python@sha256:1"])
@@ -101,7 +117,7 @@ def test_uncommitted_changes_are_refused(workspace: GitWorkspace) -> None:
         build(workspace.root, base_image=BASE)
 
 
-@pytest.mark.parametrize("step", ["login", "build", "push"])
+@pytest.mark.parametrize("step", ["login", "buildx", "push"])
 def test_failure_of_docker_is_reported(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """With its last line."""
     monkeypatch.setenv("FAILS", step)

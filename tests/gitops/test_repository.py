@@ -39,6 +39,21 @@ def test_show_reads_the_commit_and_not_the_working_tree(workspace: GitWorkspace)
     assert repository.files("main", "a b") == ["a b/ü.txt"]
 
 
+def test_export_writes_the_files_of_the_commit(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Edited and new files of the working tree are not those of the commit; other folders stay out."""
+    commit = workspace.write({"c/file": "one", "c/d/deep": "1", "other": "1"}, "Files")
+    (workspace.root / "c/file").write_text("edited")
+    (workspace.root / "c/new").write_text("new")
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    workspace.repository.export(commit, folder, "c")
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == [
+        "c/d/deep",
+        "c/file",
+    ]
+    assert (folder / "c/file").read_text() == "one"
+
+
 def test_path_is_not_a_pattern(workspace: GitWorkspace) -> None:
     """A file named `*` matches only itself."""
     workspace.write({"f/*": "star", "f/x": "x"}, "Star")

@@ -237,7 +237,7 @@ def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
         for file in (ROOT / ".github/workflows").glob("*.yml")
         for variable in re.findall(r"vars\.(FRAUDOPS_ROLE_\w+)", file.read_text())
     }
-    assert asked == set(workflow_roles.ROLES.values())
+    assert asked - {"FRAUDOPS_ROLE_SERVING_IMAGE"} == set(workflow_roles.ROLES.values())  # of infra/serving-image.yaml
 
 
 def test_policies_fit_into_a_role(template: dict[str, Any]) -> None:

@@ -28,13 +28,19 @@ def test_role_may_push_to_its_repository_only() -> None:
             assert statement["Resource"] == {"Fn::GetAtt": ["Images", "Arn"]}
 
 
-def test_role_trusts_the_repositorys_main_branch() -> None:
-    """No pull request and no other branch; the audience is that of AWS."""
+def test_role_trusts_an_environment_of_its_own() -> None:
+    """No other job on main; without environments no pull request and no other branch. The audience is that of AWS."""
     (statement,) = RESOURCES["ImageRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Condition"] == {
         "StringEquals": {
             "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": {"Fn::Sub": "repo:${Repository}:ref:refs/heads/main"},
+            "token.actions.githubusercontent.com:sub": {
+                "Fn::If": [
+                    "UsesEnvironments",
+                    {"Fn::Sub": "repo:${Repository}:environment:serving-image"},
+                    {"Fn::Sub": "repo:${Repository}:ref:refs/heads/main"},
+                ]
+            },
         }
     }
 
