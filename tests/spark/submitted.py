@@ -1,4 +1,4 @@
-"""Starts a Spark application of the tests with two worker processes on this machine; not a test itself."""
+"""Starts a Spark application of the tests with worker processes on this machine; not a test itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.steps.step_runs import ROOT
 
 
-def submit(program: str, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+def submit(program: str, *arguments: str, folder: Path, workers: int = 2) -> subprocess.Popen[str]:
     """Starts tests/spark/`program`; workers write below `folder`. Its errors are in `folder`/errors."""
     python, home = ROOT / ".venv-spark/bin/python", folder / "home"
     [package] = python.parents[1].glob("lib/python*/site-packages/pyspark")
@@ -26,7 +26,7 @@ def submit(program: str, *arguments: str, folder: Path) -> subprocess.Popen[str]
         "PYSPARK_DRIVER_PYTHON": str(python),
     }
     spark_submit, application = str(home / "bin/spark-submit"), str(ROOT / "tests/spark" / program)
-    command = [spark_submit, "--master", "local-cluster[2,1,1024]", application]
+    command = [spark_submit, "--master", f"local-cluster[{workers},1,1024]", application]
     with (folder / "errors").open("w", encoding="utf-8") as errors:
         return subprocess.Popen(
             [*command, *arguments], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True

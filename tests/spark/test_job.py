@@ -108,8 +108,3 @@ def without_provenance(documents: Json) -> Json:
 def test_two_executors_train_the_model_of_one_machine(single: Json, two: Json) -> None:
     """Counts are equal, coefficients to 1e-9: only the rounding of sums differs."""
     assert_close(without_provenance(two), without_provenance(single), 1e-9)
-
-
-def test_number_of_executors_changes_no_bit(platform: Platform, two: Json) -> None:
-    """One makes what two make."""
-    assert without_provenance(platform.train("spark", 1)) == without_provenance(two)

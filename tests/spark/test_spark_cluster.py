@@ -27,7 +27,7 @@ def test_executors_give_what_one_process_gives(tmp_path: Path) -> None:
     assert code == 0, (tmp_path / "errors").read_text()[-2_000:]
 
 
-def trained(folder: Path, prepared: Path, *, lose_executor: bool) -> dict[str, bytes]:
+def trained(folder: Path, prepared: Path, *, workers: int, lose_executor: bool) -> dict[str, bytes]:
     """The model's files, from a fit in the middle of which an executor that holds rows is ended."""
     model, signals = folder / "model", folder / "signals"
     for made in (model, signals):
@@ -36,7 +36,9 @@ def trained(folder: Path, prepared: Path, *, lose_executor: bool) -> dict[str, b
     def computed() -> list[int]:
         return [int(file.read_text()) for file in signals.glob("computed-*") if file.suffix != ".part"]
 
-    with submit("lost_executor_program.py", *map(str, (prepared, model, signals)), folder=folder) as program:
+    with submit(
+        "lost_executor_program.py", *map(str, (prepared, model, signals)), folder=folder, workers=workers
+    ) as program:
         try:
             wait_until(lambda: (signals / "waiting").exists() or program.poll() is not None, ATTEMPTS)
             assert program.poll() is None, (folder / "errors").read_text()[-2_000:]
@@ -53,13 +55,17 @@ def trained(folder: Path, prepared: Path, *, lose_executor: bool) -> dict[str, b
     return {name: (model / name).read_bytes() for name in FILES}
 
 
-def test_lost_executor_changes_no_bit_of_the_model(tmp_path: Path) -> None:
-    """It is ended in the middle of the fit, with rows in its memory, which another one reads again."""
+def test_lost_executor_and_number_of_executors_change_no_bit_of_the_model(tmp_path: Path) -> None:
+    """One is ended in the middle of the fit, with rows in its memory, which another one reads again."""
     bench = Bench(tmp_path / "bench").lay()
     bench.data(60_000, 0.02)
     done = bench.run("prepare")
     assert done.returncode == 0, done.stderr
     for file in (bench.processing / "prepared").glob("*.parquet"):
         pq.write_table(pq.read_table(file), file, row_group_size=5_000)
-    lost, whole = (trained(tmp_path / str(lose), bench.processing, lose_executor=lose) for lose in (True, False))
+    lost, whole, one = (
+        trained(tmp_path / f"{workers}-{lose}", bench.processing, workers=workers, lose_executor=lose)
+        for workers, lose in ((2, True), (2, False), (1, False))
+    )
     assert lost == whole
+    assert one == whole
