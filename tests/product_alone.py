@@ -19,11 +19,14 @@ _IMPORT = """
 import importlib, os, pkgutil, ml
 os.environ["AWS_DEFAULT_REGION"] = "eu-west-1"  # the SageMaker SDK makes a client when it is imported
 for module in pkgutil.walk_packages(ml.__path__, "ml."):
-    if not module.name.startswith("ml.playground"):
+    if not module.name.startswith(("ml.playground", "ml.spark.job", "ml.spark.spark_cluster")):
         importlib.import_module(module.name)
         print(module.name)
 """
-"""Imports every module but the playground's. The verbs import theirs when they run, so --help would not show a gap."""
+"""Imports every module but the playground's and those that run on Spark only, whose image has pyspark.
+
+The verbs import theirs when they run, so --help would not show a gap.
+"""
 _ROLE = "arn:aws:iam::111122223333:role/execution"
 
 
