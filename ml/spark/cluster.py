@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-I = TypeVar("I")  # noqa: E741 - an item
-R = TypeVar("R")  # a result
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Kept(Protocol):
     """Results that stay on the executors, one for each item."""
 
-    def each(self, call: Callable[[Any], R]) -> Iterator[R]:
+    def each(self, call: Callable[[Any], Result]) -> Iterator[Result]:
         """The function of each result, in order of the items."""
 
-    def one_by_one(self, call: Callable[[Any], R]) -> Iterator[R]:
+    def one_by_one(self, call: Callable[[Any], Result]) -> Iterator[Result]:
         """The same, for values that are large: the caller's memory holds few at once."""
 
     def then(self, call: Callable[[Any], Any]) -> Kept:
@@ -35,13 +35,13 @@ class Kept(Protocol):
 class Cluster(Protocol):
     """Executors."""
 
-    def each(self, call: Callable[[I], R], items: Sequence[I]) -> Iterator[R]:
+    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """The function of each item, in order."""
 
-    def keep(self, call: Callable[[I], Any], items: Sequence[I]) -> Kept:
+    def keep(self, call: Callable[[Item], Any], items: Sequence[Item]) -> Kept:
         """The function of each item, kept on the executors."""
 
-    def exchange(self, call: Callable[[I], Iterable[tuple[int, Any]]], items: Sequence[I], buckets: int) -> Kept:
+    def exchange(self, call: Callable[[Item], Iterable[tuple[int, Any]]], items: Sequence[Item], buckets: int) -> Kept:
         """Sends each pair (bucket, piece) that the function gives for an item to its bucket, and keeps these.
 
         A bucket is the list of its pieces, in order of the items and as the function gave them.
@@ -51,15 +51,15 @@ class Cluster(Protocol):
 class OneProcess:
     """The same without executors."""
 
-    def each(self, call: Callable[[I], R], items: Sequence[I]) -> Iterator[R]:
+    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """The function of each item, in order."""
         return map(call, items)
 
-    def keep(self, call: Callable[[I], Any], items: Sequence[I]) -> Kept:
+    def keep(self, call: Callable[[Item], Any], items: Sequence[Item]) -> Kept:
         """The function of each item."""
         return _InMemory(list(map(call, items)))
 
-    def exchange(self, call: Callable[[I], Iterable[tuple[int, Any]]], items: Sequence[I], buckets: int) -> Kept:
+    def exchange(self, call: Callable[[Item], Iterable[tuple[int, Any]]], items: Sequence[Item], buckets: int) -> Kept:
         """The pieces of each bucket, in order."""
         return _InMemory([*items]).exchange(call, buckets)
 
@@ -68,10 +68,10 @@ class _InMemory:
     def __init__(self, results: list[Any]) -> None:
         self._results = results
 
-    def each(self, call: Callable[[Any], R]) -> Iterator[R]:
+    def each(self, call: Callable[[Any], Result]) -> Iterator[Result]:
         return map(call, self._results)
 
-    def one_by_one(self, call: Callable[[Any], R]) -> Iterator[R]:
+    def one_by_one(self, call: Callable[[Any], Result]) -> Iterator[Result]:
         return map(call, self._results)
 
     def then(self, call: Callable[[Any], Any]) -> Kept:

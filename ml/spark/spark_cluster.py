@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pyspark import RDD, SparkConf, SparkContext, StorageLevel
 
-from ml.spark.cluster import I, Kept
+from ml.spark.cluster import Item, Kept
 
-R = TypeVar("R")
+Result = TypeVar("Result")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -43,15 +43,15 @@ class SparkCluster:
     def __init__(self, context: SparkContext) -> None:
         self._context = context
 
-    def each(self, call: Callable[[I], R], items: Sequence[I]) -> Iterator[R]:
+    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """The function of each item, in order."""
         return iter(self._partitions(items).map(call).collect() if items else [])
 
-    def keep(self, call: Callable[[I], Any], items: Sequence[I]) -> Kept:
+    def keep(self, call: Callable[[Item], Any], items: Sequence[Item]) -> Kept:
         """The function of each item, in the executors' memory, and on their disks what exceeds it."""
         return _Stored(self._partitions(items).map(call))
 
-    def exchange(self, call: Callable[[I], Iterable[tuple[int, Any]]], items: Sequence[I], buckets: int) -> Kept:
+    def exchange(self, call: Callable[[Item], Iterable[tuple[int, Any]]], items: Sequence[Item], buckets: int) -> Kept:
         """The pieces of each bucket, in order of the items and as the function gave them."""
 
         return _exchanged(self._partitions(items), call, buckets)
@@ -64,11 +64,11 @@ class _Stored:
     def __init__(self, rdd: RDD[Any]) -> None:
         self._rdd = rdd.persist(StorageLevel.MEMORY_AND_DISK)
 
-    def each(self, call: Callable[[Any], R]) -> Iterator[R]:
+    def each(self, call: Callable[[Any], Result]) -> Iterator[Result]:
         return iter(self._rdd.map(call).collect())
 
-    def one_by_one(self, call: Callable[[Any], R]) -> Iterator[R]:
-        made: Iterator[R] = self._rdd.map(call).toLocalIterator(prefetchPartitions=True)
+    def one_by_one(self, call: Callable[[Any], Result]) -> Iterator[Result]:
+        made: Iterator[Result] = self._rdd.map(call).toLocalIterator(prefetchPartitions=True)
         return made
 
     def then(self, call: Callable[[Any], Any]) -> Kept:

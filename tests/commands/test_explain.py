@@ -134,7 +134,7 @@ def test_decision_is_explained_by_the_archive(merged: BotEnvironment) -> None:
 
 
 def test_pull_request_and_its_reviewers_are_named(bot: BotEnvironment) -> None:
-    """They are those of the commit that brought the record to main, whoever wrote the commit."""
+    """They are those of the commit that brought the record to main, whichever author it has."""
     pull = propose(bot.root, outcome=bot.outcome(bot.register(-1.0, threshold=THRESHOLD))).pull_request or 0
     bot.hub.person("bob").get_pull(pull).create_review(event="APPROVE")
     bot.merge(pull)

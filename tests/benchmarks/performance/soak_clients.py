@@ -46,7 +46,7 @@ def send(settings: dict[str, Any], number: int, begin: float, sent: Sent) -> Non
         if due >= end:
             return
         if due > now:
-            time.sleep(due - now)
+            time.sleep(due - now)  # the load has a rate of its own: no request is sent before it is due
         name = f"{settings['prefix']}-{place}"
         try:
             answer = client.invoke_endpoint(
