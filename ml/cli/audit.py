@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Repo, View, day, group, moment, owner_and_name, verb
+from ml.cli.options import HERE, OnGithub, Repo, View, day, group, moment, verb
 
 if TYPE_CHECKING:
     from ml.commands.explain import Decision
@@ -55,14 +55,7 @@ def history(
 
 @verb(app, example="fraudops status")
 def status(
-    repository: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OWNER/NAME",
-            callback=owner_and_name,
-            help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
-        ),
-    ] = None,
+    repository: OnGithub = None,
     repo: Repo = HERE,
 ) -> View:
     """Compare Git with the cloud and name every difference; change nothing."""

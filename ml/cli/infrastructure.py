@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, PullRequest, Repo, View, confirm, group, owner_and_name, verb
+from ml.cli.options import HERE, OnGithub, PullRequest, Repo, View, confirm, group, owner_and_name, verb
 
 app = group("Create the platform.")
 infra = group("Plan and apply changes of infra/.")
@@ -105,14 +105,7 @@ def bootstrap(
 
 @verb(app, example="fraudops doctor --repository OWNER/NAME")
 def doctor(
-    repository: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OWNER/NAME",
-            callback=owner_and_name,
-            help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
-        ),
-    ] = None,
+    repository: OnGithub = None,
     repo: Repo = HERE,
 ) -> View:
     """Check everything that can be checked before the first run, and change nothing."""

@@ -114,6 +114,17 @@ def owner_and_name(text: str | None) -> str | None:
     return text
 
 
+OnGithub = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        metavar="OWNER/NAME",
+        callback=owner_and_name,
+        help="The repository on GitHub; by default GITHUB_REPOSITORY, or the one that the roles trust.",
+    ),
+]
+
+
 def day(text: str | None, option: str) -> date | None:
     """`text` as a day; a usage error that names `option` if it is not one."""
     try:
