@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from ml.aws import session
-from ml.errors import Refused
 
 _URI = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^@]+)@(?P<digest>.+)"
@@ -52,12 +51,19 @@ def login() -> Login:
     return Login(registry=found["proxyEndpoint"].removeprefix("https://"), user=user, password=password)
 
 
-def tagged(name: str, tag: str) -> str | None:
-    """The URI, by digest, of the image with a tag in the repository `name`; None if there is no such image.
+@dataclass(frozen=True, kw_only=True)
+class TaggedImage:
+    """An image of a repository: its URI by digest, and the media type of its manifest."""
+
+    uri: str
+    media_type: str
+
+
+def tagged(name: str, tag: str) -> TaggedImage | None:
+    """The image with a tag in the repository `name`; None if there is no such image.
 
     Raises:
         CloudError: there is no such repository, or ECR does not say.
-        Refused: the image is in OCI's form, of which CreateModel says "Unsupported manifest media type".
     """
     with session.explained(f"looking for the image {name}:{tag}"):
         ecr = session.client("ecr")
@@ -68,13 +74,9 @@ def tagged(name: str, tag: str) -> str | None:
             if error.response["Error"]["Code"] == "ImageNotFoundException":
                 return None
             raise
-    form = found.get("imageManifestMediaType") or ""
-    if ".oci." in form:
-        raise Refused(
-            f"the image {name}:{tag} in ECR is {form}, which SageMaker refuses: delete the image, and build it again "
-            "with a docker that writes Docker's own manifests"
-        )
-    return f"{repository['repositoryUri']}@{found['imageDigest']}"
+    return TaggedImage(
+        uri=f"{repository['repositoryUri']}@{found['imageDigest']}", media_type=found["imageManifestMediaType"]
+    )
 
 
 def exists(image: ContainerImage) -> bool:

@@ -1,16 +1,20 @@
 """`fraudops serving-image`: builds the optional serving image with docker and pushes it to ECR. Deploys nothing.
 
-The image is tagged with the commit and its base and named by its digest; tags of the repository are immutable, so a
-pair that has an image is not built again. docker gets the files of the commit, not those of the working tree, where
-ignored ones may lie beside them.
+The image is built from the files of the checked-out commit, tagged with the commit and the start of the base image's
+digest, and labelled with both. Tags of the repository are immutable, so the image of a commit and a base is built once.
+SageMaker refuses OCI manifests and indexes; the image is pushed with Docker's media types and without attestations.
+
+Sources: Docker, "Image and registry exporters" (`oci-mediatypes`) and "Build attestations"; Amazon ECR, DescribeImages
+(`imageManifestMediaType`).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,9 +28,12 @@ from ml.workflow import runner_commands
 
 REPOSITORY = "fraudops-serving"
 DOCKERFILE = Path("infra/serving/Dockerfile")
-_FORM = ("--platform=linux/amd64", "--provenance=false", "--sbom=false", "--output=type=docker")
-"""One image of Docker's own form for SageMaker's machines: SageMaker refuses an OCI index, which attestations make."""
-_PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+REVISION_LABEL, BASE_LABEL = "org.opencontainers.image.revision", "org.opencontainers.image.base.digest"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+"""The media type of an image that SageMaker takes."""
+_FILES = ("infra/serving", "ml", "requirements")
+"""The folders that the Dockerfile copies from."""
+_PINNED = re.compile(r"\S+@(?P<digest>sha256:[0-9a-f]{64})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,7 @@ class BuiltImage:
 
 
 def build(root: Path, *, base_image: str) -> BuiltImage:
-    """Builds and pushes the image of the checked-out commit.
+    """Builds and pushes the image of the checked-out commit, or verifies the one that ECR has of it.
 
     Args:
         base_image: a Python image by its digest, e.g. python:3.12-slim@sha256:….
@@ -47,9 +54,11 @@ def build(root: Path, *, base_image: str) -> BuiltImage:
     Raises:
         ConfigError: the base image has no digest.
         Refused: files of the image have uncommitted changes, or the caller is root; nothing was built.
-        CloudError: there is no repository in ECR, or docker fails.
+        CloudError: there is no repository in ECR, docker fails, or the image in ECR has other labels or a manifest that
+            SageMaker refuses.
     """
-    if not _PINNED.fullmatch(base_image):
+    pinned = _PINNED.fullmatch(base_image)
+    if pinned is None:
         raise ConfigError(
             "FRAUDOPS_SERVING_BASE_IMAGE must name a Python 3.12 image by its digest, such as "
             f"python:3.12-slim@sha256:… (got {base_image or 'nothing'!r}); `docker buildx imagetools inspect "
@@ -58,43 +67,71 @@ def build(root: Path, *, base_image: str) -> BuiltImage:
     platform_stack.refuse_root()
     repository = Repository.find(root)
     commit = repository.head()
-    changed = repository.dirty("infra/serving", "ml", "requirements")
+    changed = repository.dirty(*_FILES)
     if changed:
         raise Refused(f"{changed[0]} has uncommitted changes, and the image is that of {commit}: commit them first")
-    tag = f"{commit}-{base_image.rpartition(':')[2][:12]}"
-    uri = container_images.tagged(REPOSITORY, tag)
-    if uri is not None:
-        return _summarized(BuiltImage(image=uri, commit=commit, state="existing"))
+    labels = {REVISION_LABEL: commit, BASE_LABEL: pinned["digest"]}
+    tag = f"{commit}-{pinned['digest'].removeprefix('sha256:')[:12]}"
+    found = container_images.tagged(REPOSITORY, tag)
+    state: Literal["pushed", "existing"] = "pushed" if found is None else "existing"
     login = container_images.login()
     name = f"{login.registry}/{REPOSITORY}:{tag}"
-    with stage(f"Building {name}"):
-        _docker("login", "--username", login.user, "--password-stdin", login.registry, given=login.password)
-        with tempfile.TemporaryDirectory() as folder:
-            repository.export(commit, Path(folder), "infra/serving", "ml", "requirements")
-            words = ["--file", str(DOCKERFILE), "--build-arg", f"BASE_IMAGE={base_image}", "--tag", name, "."]
-            _docker("buildx", "build", *_FORM, *words, at=Path(folder))
-    with stage("Pushing it"):
-        _docker("push", name)
-    uri = container_images.tagged(REPOSITORY, tag)
-    if uri is None:
-        raise CloudError(f"docker pushed {name}, and ECR has no such image; run it again")
-    return _summarized(BuiltImage(image=uri, commit=commit, state="pushed"))
+    _docker("login", "--username", login.user, "--password-stdin", login.registry, stdin=login.password.encode())
+    if found is None:
+        with stage(f"Building and pushing {name}"), tempfile.TemporaryDirectory() as folder:
+            repository.export(commit, Path(folder), *_FILES)
+            _build_and_push(name, base_image, labels, context=Path(folder))
+        found = container_images.tagged(REPOSITORY, tag)
+        if found is None:
+            raise CloudError(f"docker pushed {name}, and ECR has no such image; run it again")
+    _verify(found, name, tag, labels)
+    built = BuiltImage(image=found.uri, commit=commit, state=state)
+    _write_summary(built)
+    return built
 
 
-def _summarized(built: BuiltImage) -> BuiltImage:
+def _build_and_push(name: str, base_image: str, labels: Mapping[str, str], *, context: Path) -> None:
+    _docker(
+        *("buildx", "build", "--platform", "linux/amd64", "--provenance=false", "--sbom=false"),
+        *("--file", str(DOCKERFILE), "--build-arg", f"BASE_IMAGE={base_image}"),
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+        *("--output", f"type=image,name={name},push=true,oci-mediatypes=false", "."),
+        at=context,
+    )
+
+
+def _verify(found: container_images.TaggedImage, name: str, tag: str, labels: Mapping[str, str]) -> None:
+    """Raises CloudError if SageMaker refuses the image's manifest, or if another commit or base is in it."""
+    delete = f"aws ecr batch-delete-image --repository-name {REPOSITORY} --image-ids imageTag={tag}"
+    remedy = f"delete it ({delete}) and run this again"
+    if found.media_type != MANIFEST:
+        raise CloudError(
+            f"{name} has a manifest of the type {found.media_type}, which SageMaker refuses: it takes {MANIFEST}; "
+            f"{remedy}"
+        )
+    shown = _docker("buildx", "imagetools", "inspect", "--format", "{{json .Image}}", name)
+    try:
+        present = json.loads(shown)["config"].get("Labels") or {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CloudError(f"docker buildx imagetools inspect shows no configuration of {name}") from error
+    for key, value in labels.items():
+        if present.get(key) != value:
+            raise CloudError(f"{name} has the label {key}={present.get(key)}, not {value}; {remedy}")
+
+
+def _write_summary(built: BuiltImage) -> None:
     runner_commands.summary(
         f"Serving image of {code(built.commit)} ({built.state}):\n\n{code(f'image: {built.image}')}\n\n"
         f"It serves once {code('model-config/serving/production.yaml')} on main has this line."
     )
-    return built
 
 
-def _docker(*words: str, given: str | None = None, at: Path | None = None) -> None:
-    command: Sequence[str] = ("docker", *words)
+def _docker(*words: str, stdin: bytes = b"", at: Path | None = None) -> str:
     try:
-        done = subprocess.run(command, cwd=at, input=given, capture_output=True, text=True, check=False)
+        done = subprocess.run(("docker", *words), cwd=at, input=stdin, capture_output=True, check=False)
     except OSError as error:
         raise CloudError(f"docker cannot be started: {error}") from error
     if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise CloudError(f"docker {words[0]} ended with exit code {done.returncode}: {last[0]}")
+        lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise CloudError(f"docker {words[0]} ended with exit code {done.returncode}: {(lines or ['no output'])[-1]}")
+    return done.stdout.decode("utf-8", "replace")

@@ -23,6 +23,22 @@ def test_uri_is_parsed() -> None:
         container_images.parse("python:3.12")
 
 
+def test_tagged_image_has_its_digest_and_media_type(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None without the tag; an absent repository is an error."""
+    moto_server.reset(server)
+    moto_server.point_at(server, monkeypatch)
+    client("ecr").create_repository(repositoryName="serving")
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": "m", "config": {}, "layers": []})
+    put = client("ecr").put_image(repositoryName="serving", imageManifest=manifest, imageTag="1")
+    found = container_images.tagged("serving", "1")
+    assert found is not None
+    assert found.uri.endswith(f"/serving@{put['image']['imageId']['imageDigest']}")
+    assert found.media_type == "m"
+    assert container_images.tagged("serving", "2") is None
+    with pytest.raises(CloudError, match="looking for the image other:1"):
+        container_images.tagged("other", "1")
+
+
 def test_image_exists_by_its_digest(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither another digest nor another repository does; no answer is an error."""
     moto_server.reset(server)

@@ -1,9 +1,10 @@
-"""`fraudops serving-image` with ECR on a moto server; docker is a program that records its calls."""
+"""`fraudops serving-image` with ECR on a moto server; docker is a program that records its arguments and its input."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,32 +12,44 @@ from typing import Any
 import pytest
 
 from ml.aws.session import client
-from ml.commands.serving_image import REPOSITORY, build
+from ml.commands.serving_image import MANIFEST, REPOSITORY, build
 from ml.errors import CloudError, ConfigError, Refused
 from tests.harness.aws import moto_server
 from tests.harness.git import checkout
 from tests.harness.git.repositories import GitWorkspace
 
 BASE = f"python:3.12-slim@sha256:{'b' * 64}"
+OTHER_BASE = f"python:3.12-slim@sha256:{'c' * 64}"
+OCI = "application/vnd.oci.image.index.v1+json"
 DOCKER = f"""#!{sys.executable}
 import json, os, sys, boto3
-with open(os.environ["CALLS"], "a") as calls:
-    given = sys.stdin.read() if "--password-stdin" in sys.argv else ""
-    there = sorted(os.path.join(at, name) for at, _, names in os.walk(".") for name in names)
-    calls.write(json.dumps([sys.argv[1:], there if sys.argv[1] == "buildx" else [], given]) + chr(10))
-if sys.argv[1] == os.environ.get("FAILS"):
+words, folder = sys.argv[1:], os.environ["RECORDS"]
+step = {{"login": "login", "build": "build", "imagetools": "inspect"}}[words[words[0] == "buildx"]]
+given = sys.stdin.read() if step == "login" else ""
+context = [os.path.relpath(os.path.join(at, name)) for at, _, names in os.walk(".") for name in names]
+with open(os.path.join(folder, "calls.jsonl"), "a") as calls:
+    calls.write(json.dumps([words, given, sorted(context) if step == "build" else []]) + chr(10))
+if step == os.environ.get("FAILS"):
     sys.exit("no space left on device")
-if sys.argv[1] == "push" and "LOST" not in os.environ:
-    name, _, tag = sys.argv[2].partition("/")[2].partition(":")
-    form = os.environ.get("FORM", "m")
-    manifest = json.dumps({{"schemaVersion": 2, "mediaType": form, "config": {{}}, "layers": []}})
-    boto3.client("ecr", sys.argv[2].split(".")[3]).put_image(repositoryName=name, imageManifest=manifest, imageTag=tag)
+labels = os.path.join(folder, "labels.json")
+if step == "build" and "LOST" not in os.environ:
+    output = dict(each.split("=", 1) for each in words[words.index("--output") + 1].split(","))
+    name, _, tag = output["name"].partition("/")[2].partition(":")
+    media = os.environ.get("MEDIA_TYPE", "{MANIFEST}")
+    manifest = json.dumps({{"schemaVersion": 2, "mediaType": media, "config": {{}}, "layers": [{{"digest": tag}}]}})
+    region = output["name"].split(".")[3]
+    boto3.client("ecr", region).put_image(repositoryName=name, imageManifest=manifest, imageTag=tag)
+    with open(labels, "w") as file:
+        json.dump(dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--label"), file)
+if step == "inspect":
+    with open(labels) as file:
+        print(json.dumps({{"architecture": "amd64", "os": "linux", "config": {{"Labels": json.load(file)}}}}))
 """
 
 
 @pytest.fixture
 def workspace(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitWorkspace:
-    """A repository, ECR with the image's repository, and a docker that records its calls."""
+    """A repository, ECR with the image's repository, and the docker that records."""
     moto_server.reset(server)
     moto_server.point_at(server, monkeypatch)
     client("ecr").create_repository(repositoryName=REPOSITORY)
@@ -45,23 +58,25 @@ def workspace(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> G
     (programs / "docker").write_text(DOCKER)
     (programs / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("CALLS", str(tmp_path / "calls.jsonl"))
+    monkeypatch.setenv("RECORDS", str(tmp_path))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    checkout.copy(tmp_path / "repository", "infra", "ml", "requirements", ".gitignore")
+    checkout.copy(tmp_path / "repository", "infra/serving", "ml/model", "requirements")
     return GitWorkspace.begin(tmp_path / "repository")
 
 
 def calls(folder: Path) -> list[Any]:
-    """The words of each call of docker, the files that a build gets, and the standard input."""
+    """The words of each call of docker, the standard input of a login, and the files that a build gets."""
     file = folder / "calls.jsonl"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def builds(folder: Path) -> list[Any]:
+    """The calls that build."""
+    return [call for call in calls(folder) if call[0][:2] == ["buildx", "build"]]
+
+
 def test_image_is_built_and_pushed(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """From the commit, on the pinned base; the result and the summary have the image by its digest."""
-    ignored = workspace.root / "ml/model/__pycache__/gate.cpython-312.pyc"
-    ignored.parent.mkdir(parents=True, exist_ok=True)
-    ignored.touch()
+    """With Docker's media types and no attestations; the result and the summary have the image by its digest."""
     built = build(workspace.root, base_image=BASE)
     commit = workspace.repository.head()
     registry = built.image.partition("/")[0]
@@ -71,34 +86,93 @@ def test_image_is_built_and_pushed(workspace: GitWorkspace, tmp_path: Path) -> N
         commit,
         "pushed",
     )
-    login, build_call, push = calls(tmp_path)
+    login, build_call, inspect = calls(tmp_path)
     assert login[0][:1] + login[0][-2:] == ["login", "--password-stdin", registry]
-    assert login[2] not in ("", None)
-    tag = f"{registry}/{REPOSITORY}:{commit}-{'b' * 12}"
-    form = ["--platform=linux/amd64", "--provenance=false", "--sbom=false", "--output=type=docker"]
-    words = ["--file", "infra/serving/Dockerfile", "--build-arg", f"BASE_IMAGE={BASE}", "--tag", tag, "."]
-    assert build_call[0] == ["buildx", "build", *form, *words]
-    assert "./infra/serving/Dockerfile" in build_call[1]
-    assert not [name for name in build_call[1] if "__pycache__" in name]
-    assert push[0] == ["push", tag]
+    assert login[1] not in ("", "None")
+    name = f"{registry}/{REPOSITORY}:{commit}-{'b' * 12}"
+    assert build_call[0] == [
+        *("buildx", "build", "--platform", "linux/amd64", "--provenance=false", "--sbom=false"),
+        *("--file", "infra/serving/Dockerfile", "--build-arg", f"BASE_IMAGE={BASE}"),
+        *("--label", f"org.opencontainers.image.revision={commit}"),
+        *("--label", f"org.opencontainers.image.base.digest=sha256:{'b' * 64}"),
+        *("--output", f"type=image,name={name},push=true,oci-mediatypes=false", "."),
+    ]
+    assert inspect[0] == ["buildx", "imagetools", "inspect", "--format", "{{json .Image}}", name]
     assert f"`image: {built.image}`" in (tmp_path / "summary.md").read_text()
 
 
-def test_image_of_a_commit_and_base_is_built_once(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """Tags are immutable: a second run names the image that is there. A renewed base gives another image."""
+def test_image_has_the_files_of_the_commit_only(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Ignored files of the working tree, such as byte code, are not in the build context."""
+    (workspace.root / ".git/info/exclude").write_text("__pycache__/\n")
+    ignored = workspace.root / "infra/serving/__pycache__/server.pyc"
+    ignored.parent.mkdir(exist_ok=True)
+    ignored.write_bytes(b"stale")
+    build(workspace.root, base_image=BASE)
+    ((_, _, names),) = builds(tmp_path)
+    repository = workspace.repository
+    assert set(names) == {
+        name for folder in ("infra/serving", "ml", "requirements") for name in repository.files("HEAD", folder)
+    }
+    assert "infra/serving/Dockerfile" in names
+
+
+def test_image_of_a_commit_and_a_base_is_built_once(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Tags are immutable: a second run names the image that is there, after a look at its labels."""
     first = build(workspace.root, base_image=BASE)
-    count = len(calls(tmp_path))
     again = build(workspace.root, base_image=BASE)
     assert (again.image, again.state) == (first.image, "existing")
-    assert len(calls(tmp_path)) == count
-    assert build(workspace.root, base_image=BASE.replace("b" * 64, "c" * 64)).state == "pushed"
+    assert len(builds(tmp_path)) == 1
+    assert calls(tmp_path)[-1][0][:3] == ["buildx", "imagetools", "inspect"]
 
 
-def test_form_that_sagemaker_refuses_is_reported(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CreateModel takes no manifest of OCI, which newer versions of docker write by default."""
-    monkeypatch.setenv("FORM", "application/vnd.oci.image.manifest.v1+json")
-    with pytest.raises(Refused, match=r"is application/vnd\.oci\.image\.manifest.*which SageMaker refuses"):
+def test_another_base_is_another_image_of_the_same_commit(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Security fixes of the base reach the image without a commit."""
+    first = build(workspace.root, base_image=BASE)
+    second = build(workspace.root, base_image=OTHER_BASE)
+    assert (second.commit, second.state) == (first.commit, "pushed")
+    assert second.image != first.image
+    assert [words[words.index("--build-arg") + 1] for words, _, _ in builds(tmp_path)] == [
+        f"BASE_IMAGE={BASE}",
+        f"BASE_IMAGE={OTHER_BASE}",
+    ]
+
+
+@pytest.mark.parametrize("label", ["org.opencontainers.image.revision", "org.opencontainers.image.base.digest"])
+@pytest.mark.parametrize("value", ["sha256:0", None])
+def test_existing_image_with_another_label_is_refused(
+    workspace: GitWorkspace, tmp_path: Path, label: str, value: str | None
+) -> None:
+    """A tag alone does not say what is in an image; nothing is summarised, and the message says what to delete."""
+    build(workspace.root, base_image=BASE)
+    (tmp_path / "summary.md").unlink()
+    labels = json.loads((tmp_path / "labels.json").read_text())
+    labels = {key: each for key, each in (labels | {label: value}).items() if each is not None}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(CloudError, match=rf"the label {label}={value}, not .*batch-delete-image.*imageTag="):
         build(workspace.root, base_image=BASE)
+    assert not (tmp_path / "summary.md").exists()
+
+
+def test_image_without_labels_or_configuration_is_refused(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Labels are null in an image that has none, and an index has no configuration."""
+    build(workspace.root, base_image=BASE)
+    (tmp_path / "labels.json").write_text("null")
+    with pytest.raises(CloudError, match=r"has the label .*=None, not"):
+        build(workspace.root, base_image=BASE)
+    docker = tmp_path / "bin/docker"
+    docker.write_text(docker.read_text().replace('"config": {', '"other": {'))
+    with pytest.raises(CloudError, match="imagetools inspect shows no configuration of"):
+        build(workspace.root, base_image=BASE)
+
+
+def test_oci_manifest_is_refused(workspace: GitWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CreateModel takes none; neither a fresh push nor the existing image is named."""
+    monkeypatch.setenv("MEDIA_TYPE", OCI)
+    for _ in range(2):
+        with pytest.raises(CloudError, match=rf"type {re.escape(OCI)}, which SageMaker refuses: .*batch-delete-image"):
+            build(workspace.root, base_image=BASE)
+    assert len(builds(tmp_path)) == 1
+    assert not (tmp_path / "summary.md").exists()
 
 
 @pytest.mark.parametrize("base", ["", "python:3.12-slim", "python@sha256:1"])
@@ -117,11 +191,11 @@ def test_uncommitted_changes_are_refused(workspace: GitWorkspace) -> None:
         build(workspace.root, base_image=BASE)
 
 
-@pytest.mark.parametrize("step", ["login", "buildx", "push"])
+@pytest.mark.parametrize("step", ["login", "build", "inspect"])
 def test_failure_of_docker_is_reported(workspace: GitWorkspace, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """With its last line."""
     monkeypatch.setenv("FAILS", step)
-    with pytest.raises(CloudError, match=f"docker {step} ended with exit code 1: no space left on device"):
+    with pytest.raises(CloudError, match=r"docker (login|buildx) ended with exit code 1: no space left on device"):
         build(workspace.root, base_image=BASE)
 
 

@@ -81,7 +81,8 @@ def test_each_role_trusts_one_environment_of_one_repository(template: dict[str, 
     """The subject is compared literally; without environments it is main. Only PlanRole has patterns."""
     found = roles(template)
     assert set(found) == {*ENVIRONMENTS, "PlanRole"}
-    assert set(ENVIRONMENTS.values()) == set(environments.WITH_ROLE)
+    # The role of the serving image's environment is of infra/serving-image.yaml.
+    assert {*ENVIRONMENTS.values(), environments.SERVING_IMAGE} == set(environments.WITH_ROLE)
     for name, role in found.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"

@@ -90,8 +90,6 @@ ENVIRONMENTS = {
     ("train.yml", "record"): "bot",
     ("serving-image.yml", "build"): "serving-image",
 }
-OPTIONAL = {"serving-image"}
-"""Environments that a person creates with an optional stack, and bootstrap does not."""
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
@@ -177,11 +175,9 @@ def test_each_job_with_a_role_or_a_key_has_its_environment() -> None:
     assert found == {
         key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }
-    assert {ENVIRONMENTS[key] for key in ROLES if key in ENVIRONMENTS} - OPTIONAL == set(environments.WITH_ROLE)
+    assert {ENVIRONMENTS[key] for key in ROLES if key in ENVIRONMENTS} == set(environments.WITH_ROLE)
     assert {name for key, name in ENVIRONMENTS.items() if key not in ROLES} == {environments.BOT}
-    assert {*ENVIRONMENTS.values(), environments.CI_STATUS} - OPTIONAL == set(
-        environments.NAMES
-    )  # bootstrap limits each to main
+    assert {*ENVIRONMENTS.values(), environments.CI_STATUS} == set(environments.NAMES)  # bootstrap limits each to main
 
 
 def test_no_job_has_both_an_apps_key_and_a_role_or_the_run_lock() -> None:
@@ -209,6 +205,16 @@ def test_no_job_has_both_an_apps_key_and_a_role_or_the_run_lock() -> None:
         assert "github.ref == 'refs/heads/main'" in str(each.raw["if"])
     environment = (ACTION.parent / ACTION.name).read_text()
     assert "if: steps.find.outputs.there != 'true' && inputs.cache == 'true'" in environment
+
+
+def test_image_is_built_without_the_cache() -> None:
+    """Every job on main may write the cache, and this job's role may push what the endpoint runs."""
+    (setup,) = [
+        step["with"]
+        for step in job("serving-image.yml", "build").steps()
+        if step.get("uses") == "./.github/actions/setup"
+    ]
+    assert (setup["lock"], setup["cache"]) == ("core", "false")
 
 
 def test_a_hand_over_reaches_one_verb_as_a_variable() -> None:
