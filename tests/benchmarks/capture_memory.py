@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -27,8 +26,9 @@ from drift_speed import reference  # type: ignore[import-not-found] # beside thi
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.performance.measured import peak_megabytes
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
 BUCKET, ENDPOINT, PER_REQUEST, REQUESTS = "capture-memory", "fraud", 100, 200
 GROWTH = 1.5
 
@@ -84,11 +84,12 @@ def run(rows: int) -> None:
     known = np.abs(generator.normal(size=(20_000, len(INPUTS))))
     model: Any = SimpleNamespace(
         reference=reference(known, (generator.random(len(known)) < 0.01).astype(np.int8), list(INPUTS)),
+        scorer=SimpleNamespace(document=SimpleNamespace(iso_times=None)),
         amount="Amount",
         version="0007",
     )
-    idle = _megabytes()
-    begin = time.perf_counter()
+    idle = peak_megabytes()
+    begin, worked = time.perf_counter(), time.process_time()
     summary, outcomes, _ = traffic_aggregation.read(
         BUCKET,
         ENDPOINT,
@@ -102,16 +103,13 @@ def run(rows: int) -> None:
         "rows": summary.rows,
         "labelled": labelled,
         "seconds": time.perf_counter() - begin,
+        "cpu_seconds": time.process_time() - worked,
         "idle_megabytes": idle,
-        "peak_megabytes": _megabytes(),
+        "peak_megabytes": peak_megabytes(),
     }
     if (summary.rows, labelled) != (rows, rows):
         sys.exit(f"{summary.rows} rows and {labelled} labels came of {rows}")
     sys.stdout.write(json.dumps(took) + "\n")
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(rows: int, url: str) -> dict[str, Any]:
@@ -123,9 +121,8 @@ def measure(rows: int, url: str) -> dict[str, Any]:
         "AWS_REGION": "eu-west-1",
     }
     os.environ.update(own)
-    import moto_server  # type: ignore[import-not-found] # in tests/
-
     from ml.aws.session import client
+    from tests.harness.aws import moto_server
 
     moto_server.reset(url)
     client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -153,7 +150,7 @@ def main() -> int:
     if options.child:
         run(options.child)
         return 0
-    import moto_server
+    from tests.harness.aws import moto_server
 
     with moto_server.served() as url:
         found = [measure(rows, url) for rows in options.rows]

@@ -13,7 +13,7 @@ from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 WORKERS = 2
 """Decoding envelopes holds the GIL, decoding columns does not: more than two threads would wait for each other."""
-GROUP = 16 << 20
+GROUP = 6 << 20
 """Bytes of lines decoded together, from any number of objects; their rows share the fixed cost of a query."""
 
 

@@ -164,6 +164,12 @@ def run(command: Sequence[str | Path], *, threads: int | None = None) -> Ended:
     return Ended(answer=json.loads(lines[-1]), peak_megabytes=usage.ru_maxrss / 1024)
 
 
+def peak_megabytes() -> float:
+    """The peak of resident memory since this program began; `ru_maxrss` would include the process that started it."""
+    (line,) = [line for line in Path("/proc/self/status").read_text("ascii").splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
 def script(name: str, *options: str) -> Any:
     """Runs a benchmark that is a program of its own, tests/benchmarks/NAME.py; returns what it wrote to build/bench.
 
