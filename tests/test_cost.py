@@ -37,8 +37,8 @@ def test_bill_is_units_times_price() -> None:
     instance = cost.endpoint(figures, "host_m5_large")
     assert instance.usd == pytest.approx(730 * 0.115)
     lines = {line.price.what: line for line in cost.rest(figures)}
-    jobs = lines["Prepare and Evaluate, ml.m5.xlarge"]
-    assert jobs.units == pytest.approx(2 * (2 * 240 + 4.6 + 0.7) / 3600)
+    jobs, worked = lines["Prepare and Evaluate, ml.m5.xlarge"], figures["prepare_seconds"] + figures["evaluate_seconds"]
+    assert jobs.units == pytest.approx(2 * (2 * 240 + worked) / 3600)
     assert lines["CloudWatch custom metric"].usd == pytest.approx(82 * 30 / 730 * 0.30)
 
 
