@@ -9,8 +9,10 @@ from pathlib import Path
 from tests.steps.step_runs import ROOT
 
 
-def submit(program: str, *arguments: str, folder: Path, workers: int = 2) -> subprocess.Popen[str]:
-    """Starts tests/spark/`program`; workers write below `folder`. Its errors are in `folder`/errors."""
+def submit(
+    program: str, *arguments: str, folder: Path, workers: int = 2, memory_megabytes: int = 1_024
+) -> subprocess.Popen[str]:
+    """Starts tests/spark/`program` on `workers` executors; they write below `folder`. Errors are in `folder`/errors."""
     python, home = ROOT / ".venv-spark/bin/python", folder / "home"
     [package] = python.parents[1].glob("lib/python*/site-packages/pyspark")
     home.mkdir()
@@ -26,7 +28,7 @@ def submit(program: str, *arguments: str, folder: Path, workers: int = 2) -> sub
         "PYSPARK_DRIVER_PYTHON": str(python),
     }
     spark_submit, application = str(home / "bin/spark-submit"), str(ROOT / "tests/spark" / program)
-    command = [spark_submit, "--master", f"local-cluster[{workers},1,1024]", application]
+    command = [spark_submit, "--master", f"local-cluster[{workers},1,{memory_megabytes}]", application]
     with (folder / "errors").open("w", encoding="utf-8") as errors:
         return subprocess.Popen(
             [*command, *arguments], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True

@@ -16,7 +16,8 @@ from tests.benchmarks.performance.measured import ROOT
 
 PAGE, RATIOS, SIZES = "performance.md", "performance/ratios.svg", "performance/sizes.svg"
 OURS, PEER, MISSED, INK = "#2a6f97", "#b0b0b0", "#c8553d", "#24292f"
-_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "fraudops", "font.family": "sans-serif", "font.size": 9}
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "fraudops", "font.family": "sans-serif", "font.size": 9}
+"""Settings with which a picture is the same on every machine."""
 SUBJECTS = {
     "train": "Training",
     "steps": "The steps of a training run",
@@ -155,7 +156,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
 def ratios_picture(rows: Sequence[dict[str, Any]]) -> bytes:
     """A bar for each ratio on a logarithmic scale, a line at each target; missed ones in red. SVG."""
     shown = [row for row in rows if row["ratio"] is not None][::-1]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.8 + 0.26 * len(shown)), layout="constrained")
         axes = figure.add_subplot()
         colours = [MISSED if row["met"] is False else OURS for row in shown]
@@ -170,7 +171,7 @@ def ratios_picture(rows: Sequence[dict[str, Any]]) -> bytes:
         axes.axvline(1, color=INK, lw=0.8)
         axes.set_xlabel("times better than the peer; black lines are targets, red bars miss theirs")
         axes.spines[["top", "right"]].set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def sizes_picture(rows: Sequence[dict[str, Any]]) -> bytes:
@@ -181,7 +182,7 @@ def sizes_picture(rows: Sequence[dict[str, Any]]) -> bytes:
         "seconds": [by_name[f"train_{size}"] for size in sizes],
         "peak MB": [by_name[f"train_{size}_memory"] for size in sizes],
     }
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.6), layout="constrained")
         for axes, (label, found) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             for place, (side, colour) in enumerate((("ours", OURS), ("peer", PEER))):
@@ -201,10 +202,11 @@ def sizes_picture(rows: Sequence[dict[str, Any]]) -> bytes:
             axes.invert_yaxis()
             axes.spines[["top", "right"]].set_visible(False)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
-def _svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> bytes:
+    """The figure with equal bytes for equal content."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
     return b"\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + b"\n"
