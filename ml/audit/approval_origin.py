@@ -17,6 +17,8 @@ from ml.gitops.github_client import GitHub
 from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Commit, Repository
 
+_MERGE_PARENTS = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -63,11 +65,24 @@ def of(commits: Sequence[Commit], *, base: str = "main") -> dict[str, Origin]:
 
 
 def differences(commit: Commit, origin: Origin) -> list[str]:
-    """Where Git and GitHub say different things about what `commit` merged."""
+    """Where Git and GitHub say different things about what `commit` merged, and what nobody reviewed.
+
+    A commit that came to the branch without a pull request, and a pull request without an approving review of what was
+    merged, are differences too: the rules of main ask for both. Nothing is said if GitHub was not asked.
+    """
     pull = origin.pull
-    if pull is None or len(commit.parents) != 2 or commit.parents[1] == pull.head_sha:
-        return []
-    return [
-        f"#{pull.number} on GitHub merged {pull.head_sha[:12]}, and its merge commit {commit.sha[:12]} has "
-        f"{commit.parents[1][:12]}"
-    ]
+    if pull is None:
+        return (
+            [] if origin.unread else [f"commit {commit.sha[:12]} came to the branch without a pull request on GitHub"]
+        )
+    found = []
+    if len(commit.parents) == _MERGE_PARENTS and commit.parents[1] != pull.head_sha:
+        found.append(
+            f"#{pull.number} on GitHub merged {pull.head_sha[:12]}, and its merge commit {commit.sha[:12]} has "
+            f"{commit.parents[1][:12]}"
+        )
+    if not pull.approved_by:
+        found.append(
+            f"#{pull.number} was merged by {pull.merged_by} without a review that approves {pull.head_sha[:12]}"
+        )
+    return found

@@ -184,5 +184,5 @@ def _origin_rows(origin: Any) -> list[tuple[str, str]]:
         reviewers = ", ".join(pull.approved_by) or "nobody"
         text = f"{pull.url} by {pull.author}, merged by {pull.merged_by}, approved by {reviewers}"
     else:
-        text = f"not read: {origin.unread}" if origin.unread else "GitHub knows none with that merge commit"
+        text = f"not read: {origin.unread}" if origin.unread else "none on GitHub has that merge commit"
     return [*rows, ("pull request", text)]

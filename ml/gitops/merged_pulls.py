@@ -1,8 +1,10 @@
 """Reads which merged pull requests brought commits to a branch, and who approved them. Writes nothing.
 
-A pull request is found by its merge commit, never by its branch or its title: anybody can reuse those.
+A pull request is found by its merge commit, never by its branch or its title: anybody can reuse those. A commit without
+a pull request costs two requests.
 
-Source: GitHub REST API, "List pull requests", "Get a pull request", "List reviews for a pull request".
+Source: GitHub REST API, "Get a commit", "List pull requests associated with a commit", "Get a pull request", "List
+reviews for a pull request".
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ml.gitops.github_client import GitHub
+from github import GithubException
+
+from ml.gitops.github_client import GitHub, is_invalid, is_not_found
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest as Pull
@@ -45,23 +49,30 @@ def by_merge_commit(github: GitHub, commits: Collection[str], *, base: str = "ma
     Raises:
         GitHubError: GitHub cannot be reached, or the token may not read pull requests.
     """
-    wanted = set(commits)
+    wanted = sorted(set(commits))
 
     def operation(repository: Repository) -> dict[str, MergedPull]:
-        found: dict[str, MergedPull] = {}
-        for listed in repository.get_pulls(state="closed", base=base, sort="created", direction="desc"):
-            if len(found) == len(wanted):
-                break
-            if listed.merged_at is not None and listed.merge_commit_sha in wanted:
-                found[listed.merge_commit_sha] = _read(repository, listed.number)
-        return found
+        found = ((sha, _of(repository, sha, base)) for sha in wanted)
+        return {sha: pull for sha, pull in found if pull is not None}
 
     return github.run(f"looking for the pull requests of {len(wanted)} commits on {base}", operation) if wanted else {}
 
 
-def _read(repository: Repository, number: int) -> MergedPull:
+def _of(repository: Repository, sha: str, base: str) -> MergedPull | None:
+    try:
+        listed = list(repository.get_commit(sha).get_pulls())
+    except GithubException as error:
+        if is_not_found(error) or is_invalid(error):  # GitHub does not have the commit
+            return None
+        raise
+    for pull in listed:
+        if pull.merged_at is not None and pull.merge_commit_sha == sha and pull.base.ref == base:
+            return _read(repository, pull.number, pull.merged_at)
+    return None
+
+
+def _read(repository: Repository, number: int, merged_at: datetime) -> MergedPull:
     pull = repository.get_pull(number)
-    merged_at = pull.merged_at or datetime.min
     return MergedPull(
         number=pull.number,
         url=pull.html_url,

@@ -28,7 +28,6 @@ from ml.model import artifact
 from ml.model.request_parser import RequestParser
 from ml.steps import inference
 from tests.harness.aws.deployments import finished
-from tests.harness.git.repositories import PERSON
 from tests.harness.github.bot_environment import BotEnvironment
 from tests.harness.platform.served import ENDPOINT
 
@@ -44,9 +43,9 @@ ROWS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def merged(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
-    """Approval 0001 was merged by a person without a pull request, and deployed on 1 March; it is 20 March."""
+    """Approval 0001 was reviewed, merged, and deployed on 1 March; it is 20 March."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
-    bot.env.approve(bot.env.register(-1.0))
+    bot.approve(bot.register(-1.0, threshold=THRESHOLD))
     monkeypatch.setenv("FRAUDOPS_NOW", NOW)
     record_deployment(bot)
     return bot
@@ -129,14 +128,15 @@ def test_decision_is_explained_by_the_archive(merged: BotEnvironment) -> None:
     assert (found.label, [each.channel for each in found.labels]) == (1, ["analyst", "chargeback"])
     assert [each.approval for each in found.deployments] == [1]
     assert found.origin is not None
-    assert (found.origin.commit, found.origin.author) == (merged.workspace.repository.head(), PERSON.name)
-    assert (found.origin.pull, found.origin.unread) == (None, "")
+    assert found.origin.commit == merged.workspace.repository.head()
+    assert found.origin.pull is not None
+    assert found.origin.pull.approved_by == ("bob",)
 
 
 def test_pull_request_and_its_reviewers_are_named(bot: BotEnvironment) -> None:
     """They are those of the commit that brought the record to main, whichever author it has."""
     pull = propose(bot.root, outcome=bot.outcome(bot.register(-1.0, threshold=THRESHOLD))).pull_request or 0
-    bot.hub.person("bob").get_pull(pull).create_review(event="APPROVE")
+    bot.review(pull)
     bot.merge(pull)
     record_deployment(bot)
     at = clock.now()
@@ -276,7 +276,7 @@ def test_replaced_evaluation_is_named(merged: BotEnvironment) -> None:
 
 def test_threshold_of_the_archive_decides(bot: BotEnvironment) -> None:
     """A record with another threshold than the archive's is named, though its evaluation has it too."""
-    bot.env.approve(bot.env.register(-1.0, threshold=THRESHOLD | {"score": 0.75}))
+    bot.approve(bot.register(-1.0, threshold=THRESHOLD | {"score": 0.75}))
     record_deployment(bot)
     capture(*answered(bot, ROWS), at=clock.now())
     found = explain(bot.root, "t/ä-7")
@@ -317,7 +317,7 @@ def test_command_prints_a_table_or_json(merged: BotEnvironment) -> None:
         "250 in 100 to ∞",
         "40000, hour 8 to 16",
         "none is known",
-        "GitHub knows none",
+        "approved by bob",
     ):
         assert text in shown.output
     document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)

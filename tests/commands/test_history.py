@@ -25,7 +25,6 @@ from ml.commands.propose import propose
 from ml.commands.rollback import rollback
 from ml.errors import CloudError
 from tests.harness.aws.deployments import finished
-from tests.harness.git.repositories import PERSON
 from tests.harness.github.bot_environment import BotEnvironment
 
 BUCKET, REQUEST = "lake", "20260401T060000Z-concept-drift"
@@ -66,15 +65,17 @@ def served(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironme
     """Approval 1 served from 1 March on, 2 from 1 April, for a request, and 1 again from 10 April."""
     bot.env.data_sha256 = land()
     monkeypatch.setenv("FRAUDOPS_NOW", FIRST)
-    bot.env.approve(bot.env.register(-1.0))
+    bot.approve(bot.register(-1.0))
     deployed(bot, 1, "2026-03-01T07:00:00Z")
     bot.request(REQUEST)
     monkeypatch.setenv("FRAUDOPS_NOW", SECOND)
-    bot.env.approve(bot.env.register(2.0, requests=REQUEST))
+    bot.approve(bot.register(2.0, requests=REQUEST))
     deployed(bot, 2, "2026-04-01T07:00:00Z", status="failed", reason="it did not start")
     deployed(bot, 2, "2026-04-01T08:00:00Z")
     monkeypatch.setenv("FRAUDOPS_NOW", BACK)
-    rollback(bot.root, merge=True, approver=PERSON)
+    back = rollback(bot.root, propose=True).pull_request or 0
+    bot.review(back)
+    bot.merge(back)
     deployed(bot, 1, "2026-04-10T07:00:00Z")
     return bot
 
@@ -97,10 +98,11 @@ def test_turns_have_times_data_people_and_reasons(served: BotEnvironment) -> Non
         (1, moment("2026-04-10T07:00:00Z"), None),
     ]
     assert first.replaced == f"by 0002: {REQUEST} (V3 moved, see @alice and #1)"
-    assert second.replaced.startswith("by a rollback to 0001: Merge rollback/0001: serve approval 0001 again (")
+    assert second.replaced.startswith("by a rollback to 0001: Merge pull request #3 from acme/rollback/0001 (")
     assert third.replaced == ""
     assert [each.status for each in second.deployments] == ["failed", "succeeded"]
-    assert [turn.approved.author for turn in found.turns] == [PERSON.name] * 3
+    pulls = [turn.approved.pull for turn in found.turns]
+    assert [pull and (pull.merged_by, pull.approved_by) for pull in pulls] == [("alice", ("bob",))] * 3
     assert [turn.approved.time for turn in found.turns] == [moment(each) for each in (FIRST, SECOND, BACK)]
     assert second.record == config.load_approval(served.root, 2)
     data = second.data
@@ -112,7 +114,8 @@ def test_turns_have_times_data_people_and_reasons(served: BotEnvironment) -> Non
 def test_successor_without_a_request_is_named_by_its_commit(served: BotEnvironment) -> None:
     """A pointer that was merged and is not deployed is said to be so; what served goes on."""
     trained = served.workspace.write({"README.md": "more\n"}, "Train with more")
-    served.env.approve(served.env.register(3.0))
+    served.push()
+    served.approve(served.register(3.0))
     *_, third, fourth = history(served.root).turns
     assert (third.end, fourth.start, fourth.replaced) == (None, None, "")
     assert third.replaced == (
@@ -139,14 +142,15 @@ def test_forged_record_is_named(served: BotEnvironment) -> None:
     """A better recall was written into a record after its approval: Git and the registered evaluation say so."""
     path = config.approval_path(2)
     text = served.workspace.text(path)
-    forged = text.replace("value: 0.9", "value: 0.99")
+    recall = config.load_approval(served.root, 2).metrics["recall"].value
+    forged = text.replace(f"value: {recall}", "value: 0.99", 1)
     assert forged != text
     commit = served.workspace.write({path: forged}, "Correct a figure")
     found = history(served.root)
     changed, measured = disagreements(found)
     assert changed.startswith(f"{path} was changed by {commit[:12]} after ")
     assert f"{path} is not the record of " in measured
-    assert "metrics.recall.value is 0.99, and the registry has 0.9" in measured
+    assert f"metrics.recall.value is 0.99, and the registry has {recall}" in measured
     assert [bool(turn.disagreements) for turn in found.turns] == [False, True, False]
     with pytest.raises(Disagreement, match=r"2 places disagree: model-config/approvals/0002\.yaml was changed by"):
         raise found.error or AssertionError
@@ -232,9 +236,7 @@ def test_forged_deployment_is_named(served: BotEnvironment, change: dict[str, An
 
 def test_pull_request_and_reviewers_are_those_of_the_merge(bot: BotEnvironment) -> None:
     """A pointer that is merged and not deployed has no time; without a listing of its data it says so."""
-    pull = propose(bot.root, outcome=bot.outcome(bot.register(-1.0))).pull_request or 0
-    bot.hub.person("bob").get_pull(pull).create_review(event="APPROVE")
-    bot.merge(pull)
+    pull = bot.approve(bot.register(-1.0))
     found = history(bot.root)
     (turn,) = found.turns
     assert (turn.start, turn.replaced, turn.approved.commit) == (None, "", bot.tip("main"))
@@ -242,6 +244,19 @@ def test_pull_request_and_reviewers_are_those_of_the_merge(bot: BotEnvironment) 
     assert (turn.approved.pull.number, turn.approved.pull.approved_by) == (pull, ("bob",))
     (missing,) = disagreements(found)
     assert f"training-sets/{'d' * 64}/files.json: no such object" in missing
+
+
+def test_merge_without_a_pull_request_or_a_review_is_named(served: BotEnvironment) -> None:
+    """A pointer that a person pushed, and one that nobody reviewed."""
+    number = propose(served.root, outcome=served.outcome(served.register(3.0))).pull_request or 0
+    served.merge(number)
+    served.env.approve(served.register(4.0))
+    served.push()
+    found = history(served.root)
+    unreviewed, pushed = disagreements(found)
+    assert unreviewed.startswith(f"#{number} was merged by alice without a review that approves ")
+    assert pushed == f"commit {served.tip('main')[:12]} came to the branch without a pull request on GitHub"
+    assert [bool(turn.disagreements) for turn in found.turns] == [False, False, False, True, True]
 
 
 def test_command_prints_turns_and_its_exit_code(served: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from local_github.server import LocalGitHub
 
 from ml import config
 from ml.aws import registry
+from ml.commands.propose import propose
 from ml.gitops import approvals, serving_pointer
 from ml.training.gate_result import GateResult
 from tests.harness.git.repositories import GitWorkspace
@@ -106,6 +107,17 @@ class BotEnvironment:
             evaluation_uri=f"s3://lake/executions/{execution}/evaluate/evaluation/evaluation.json",
         ).write(file)
         return file
+
+    def approve(self, arn: str) -> int:
+        """Proposes a package, has bob review its pull request, and merges it as a person; returns its number."""
+        number = propose(self.root, outcome=self.outcome(arn)).pull_request or 0
+        self.review(number)
+        self.merge(number)
+        return number
+
+    def review(self, number: int) -> None:
+        """Approves a pull request as bob."""
+        self.hub.person("bob").get_pull(number).create_review(event="APPROVE")
 
     def merge(self, number: int) -> None:
         """Merges a pull request on GitHub as a person, and updates the checkout."""
