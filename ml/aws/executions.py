@@ -81,13 +81,15 @@ def is_arn(text: str) -> bool:
     return _ARN.fullmatch(text) is not None
 
 
-def start(parameters: Mapping[str, str], *, token: str, label: str) -> str:
+def start(parameters: Mapping[str, str], *, token: str, label: str, pipeline: str | None = None) -> str:
     """Starts an execution and returns its ARN; the same `token` again returns the same execution.
+
+    `pipeline` is the pipeline's name; None for the training pipeline.
 
     Empty values are not sent, because SageMaker refuses them: the definition's default applies, which is empty too.
     `label` is its display name, by which `find` finds it after SageMaker's token has expired.
     """
-    name = platform_stack.pipeline_name()
+    name = pipeline or platform_stack.pipeline_name()
     with session.explained(f"starting pipeline {name}"):
         answer = session.client("sagemaker").start_pipeline_execution(
             PipelineName=name,
@@ -103,11 +105,14 @@ def find(label: str) -> str | None:
     return next((str(item["PipelineExecutionArn"]) for item in _listed() if item.get(_LABEL) == label), None)
 
 
-def running() -> dict[str, str]:
-    """The executions that have not settled: each one's display name by its ARN, newest first."""
+def running(pipeline: str | None = None) -> dict[str, str]:
+    """The executions that have not settled: each one's display name by its ARN, newest first.
+
+    `pipeline` is the pipeline's name; None for the training pipeline.
+    """
     return {
         str(item["PipelineExecutionArn"]): str(item.get(_LABEL) or "")
-        for item in _listed()
+        for item in _listed(pipeline)
         if item.get("PipelineExecutionStatus") in _UNDER_WAY
     }
 
@@ -203,10 +208,10 @@ def follow(
         raise TimeoutError(f"execution {arn} has not settled after {timeout_seconds / 60:.0f} minutes") from error
 
 
-def _listed() -> Iterator[Mapping[str, Any]]:
+def _listed(pipeline: str | None = None) -> Iterator[Mapping[str, Any]]:
     """Summaries of all executions, newest first; none if the pipeline does not exist."""
     name, paginator = (
-        platform_stack.pipeline_name(),
+        pipeline or platform_stack.pipeline_name(),
         session.client("sagemaker").get_paginator("list_pipeline_executions"),
     )
     try:

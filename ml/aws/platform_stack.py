@@ -65,6 +65,11 @@ def pipeline_name() -> str:
     return f"{stack_name()}-training"
 
 
+def reproduction_pipeline_name() -> str:
+    """The name of the pipeline that trains an approval again and registers nothing."""
+    return f"{stack_name()}-reproduction"
+
+
 def read() -> Platform:
     """The platform in the account and region of this environment, by its stack FRAUDOPS_STACK.
 

@@ -91,6 +91,11 @@ def choose(lake: Lake, start: datetime | None, end: datetime | None, *, time_uni
     )
 
 
+def manifest_uri(bucket: str, sha256: str) -> str:
+    """The manifest that SageMaker reads for the training set with that digest."""
+    return f"s3://{bucket}/{PREFIX}/{sha256}/dataset.manifest"
+
+
 def keys(bucket: str, sha256: str) -> frozenset[str] | None:
     """The keys of the files of the training set with the digest `sha256`; None if its listing is gone or damaged.
 

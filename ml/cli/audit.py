@@ -1,4 +1,4 @@
-"""`fraudops explain`, `history` and `status`: what happened and why, and whether the cloud is what Git says."""
+"""`fraudops explain`, `history`, `status` and `reproduce`: what happened and why, and whether sources agree."""
 
 from __future__ import annotations
 
@@ -63,6 +63,34 @@ def status(
 
     result = run(repo, repository=repository)
     return View(value=result, text=result.text, error=result.error)
+
+
+@verb(app, example="fraudops reproduce 3")
+def reproduce(
+    approval: Annotated[int, typer.Argument(metavar="NNNN", min=1, help="The number of the approval.")],
+    revision: Annotated[
+        str, typer.Option("--at", metavar="REVISION", help="Where its record is; approve/NNNN before it is merged.")
+    ] = "main",
+    repo: Repo = HERE,
+) -> View:
+    """Train an approval again from its commit and data; exit code 0 only if the archive has the same digest.
+
+    It starts the jobs of a training, which cost the same, and registers nothing.
+    """
+    from ml import render
+    from ml.commands.reproduce import reproduce as run
+
+    result = run(repo, approval, revision=revision)
+    rows = [
+        (f"approval {result.approval:04d}", "reproduced" if result.reproduced else "not reproduced"),
+        ("trained", f"by commit {result.commit} on data {result.data_sha256}"),
+        ("approved", result.approved_sha256),
+        ("again", result.sha256),
+        ("archive", result.uri),
+        ("execution", result.execution_arn),
+        *(("differs", text) for text in result.differences),
+    ]
+    return View(value={**render.plain(result), "reproduced": result.reproduced}, rows=rows, error=result.error)
 
 
 def _history_rows(found: History) -> list[tuple[str, Any]]:

@@ -191,6 +191,11 @@ def _data(page: Page) -> _Section:
         ("configuration", code(f"sha256:{record.config_sha256}")),
         ("trained from commit", link(code(record.commit), page.commit_url)),
     ]
+    number = commit_messages.number(record.approval)
+    once = (
+        f"Trained once. Whether training it again gives the same archive is not known until {_again(number)} has said "
+        "so; it costs as much as the training."
+    )
     return _Section(
         full="\n\n".join(
             [
@@ -199,9 +204,14 @@ def _data(page: Page) -> _Section:
                 requested,
                 left_out,
                 table(("input", "identity"), digests),
+                once,
             ]
         )
     )
+
+
+def _again(number: str) -> str:
+    return code(f"fraudops reproduce {int(number)} --at origin/approve/{number}")
 
 
 def _configuration(page: Page) -> _Section:

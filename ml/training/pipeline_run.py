@@ -44,15 +44,20 @@ def start_or_resume(root: Path, inputs: Inputs) -> str:
     return previous or _start_execution(parameters, inputs)
 
 
-def follow(arn: str, *, max_runtime_minutes: int, progress: Callable[[Execution], None] | None) -> Execution:
+def follow(
+    arn: str, *, max_runtime_minutes: int, progress: Callable[[Execution], None] | None, resume: str | None = None
+) -> Execution:
     """Waits until the execution has settled; shows its steps on standard error unless `progress` takes them.
+
+    Args:
+        resume: the command that waits again, for messages; that of a training if None.
 
     Raises:
         TrainingFailed: it takes longer than three jobs and a shortage of instances may.
         CloudError: AWS cannot be reached; the execution may still run.
     """
     limit = 3 * max_runtime_minutes * 60 + _CAPACITY_TIMEOUT_SECONDS
-    resume = f"`fraudops train --resume {arn}`"
+    resume = f"`{resume or f'fraudops train --resume {arn}'}`"
     try:
         if progress is not None:
             return executions.follow(arn, progress, timeout_seconds=limit, troubled=console.note)

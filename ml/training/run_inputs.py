@@ -162,30 +162,35 @@ def _warn_about_overlapping_imports(bucket: str, meeting: Sequence[tuple[str, st
 
 def put(root: Path, inputs: Inputs) -> dict[str, str]:
     """Uploads code and settings, updates the pipeline, and returns the parameters of the execution."""
+    with console.stage("uploading code, settings and pipeline"):
+        found = upload(root, inputs)
+        definition.upsert(inputs.where, definition.definition(inputs.where, inputs.training))
+    return found
+
+
+def upload(root: Path, inputs: Inputs) -> dict[str, str]:
+    """Uploads the code at `root` and the settings, and returns the parameters of an execution."""
     bucket, champion = inputs.where.bucket, inputs.champion
     # A fit does not read the champion before Evaluate, so that its Train step is cached whatever serves.
     base = champion if run_kinds.needs_champion(inputs.kind) else None
-    with console.stage("uploading code, settings and pipeline"):
-        none = source_upload.upload_no_champion(bucket)
-        parameters = {
-            "Kind": inputs.kind,
-            "DataManifestUri": inputs.data.manifest_uri,
-            "SettingsUri": source_upload.upload_settings(inputs.settings, bucket),
-            "CodeUri": source_upload.upload_code(source_upload.tree(root), bucket),
-            "ChampionUri": champion.uri if champion else none,
-            "ChampionSha256": champion.sha256 if champion else "",
-            "BaseModelUri": base.uri if base else none,
-            "BaseModelSha256": base.sha256 if base else "",
-            "Commit": inputs.commit,
-            "ConfigSha256": inputs.settings.sha256,
-            "DataSha256": inputs.data.sha256,
-            "Requests": " ".join(inputs.requests),
-            "WindowStart": _moment(inputs.window.start),
-            "WindowEnd": _moment(inputs.window.end),
-            "InstanceType": inputs.training.compute.instance_type,
-        }
-        definition.upsert(inputs.where, definition.definition(inputs.where, inputs.training))
-    return parameters
+    none = source_upload.upload_no_champion(bucket)
+    return {
+        "Kind": inputs.kind,
+        "DataManifestUri": inputs.data.manifest_uri,
+        "SettingsUri": source_upload.upload_settings(inputs.settings, bucket),
+        "CodeUri": source_upload.upload_code(source_upload.tree(root), bucket),
+        "ChampionUri": champion.uri if champion else none,
+        "ChampionSha256": champion.sha256 if champion else "",
+        "BaseModelUri": base.uri if base else none,
+        "BaseModelSha256": base.sha256 if base else "",
+        "Commit": inputs.commit,
+        "ConfigSha256": inputs.settings.sha256,
+        "DataSha256": inputs.data.sha256,
+        "Requests": " ".join(inputs.requests),
+        "WindowStart": _moment(inputs.window.start),
+        "WindowEnd": _moment(inputs.window.end),
+        "InstanceType": inputs.training.compute.instance_type,
+    }
 
 
 def _refuse_uncommitted(repository: Repository) -> None:

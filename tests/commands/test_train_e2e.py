@@ -23,6 +23,7 @@ from ml.aws.lake import Lake
 from ml.commands.approve import approve
 from ml.commands.bootstrap import bootstrap
 from ml.commands.data_import import import_data
+from ml.commands.reproduce import reproduce
 from ml.commands.train import train
 from ml.errors import GateFailed, TrainingFailed
 from ml.gitops.repository import Identity
@@ -290,3 +291,6 @@ def test_new_threshold_starts_from_the_champion(env: Workspace, tmp_path: Path) 
         for channel in described["InputDataConfig"]
     }
     assert sources["champion"] == packages_by_run[0].model_data_url.removesuffix("model.tar.gz")
+    approve(env.root, second.package_arn, merge=True, approver=Identity("A Person", "person@example.invalid"))
+    again = reproduce(env.root, second.version)
+    assert (again.error, again.sha256) == (None, packages_by_run[1].artifact_sha256)

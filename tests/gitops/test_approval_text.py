@@ -315,6 +315,7 @@ def test_data_and_digests_are_exact() -> None:
     assert exactly["data"] == ["sha256:" + "d" * 64]
     assert exactly["configuration"] == ["sha256:" + "c" * 64]
     assert exactly["trained from commit"] == ["b" * 40]
+    assert "fraudops reproduce 7 --at origin/approve/0007" in text
     assert table(text, "part")["all"] == ["", "", "1,000", "20"]
     assert "from the first row to 2026-03-01 00:00" in words(text)
 

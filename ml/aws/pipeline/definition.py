@@ -25,6 +25,8 @@ _DESCRIPTION = (
     "Prepare, Train, Evaluate, Gate, then Register or stop. Made by fraudops from Git; edits are overwritten."
 )
 
+_AGAIN = "Prepare, Train, Evaluate: trains an approval again to compare it. Made by fraudops reproduce."
+
 
 def definition(platform: Platform, training: ModelFile) -> str:
     """The pipeline's definition as JSON with sorted keys. Calls nothing and needs no credentials.
@@ -38,6 +40,18 @@ def definition(platform: Platform, training: ModelFile) -> str:
     return definition_cache.cached(platform, training, lambda: _build(platform, training))
 
 
+def reproduction(platform: Platform, training: ModelFile) -> str:
+    """The same jobs without step cache, gate and registration: they end with the archive that Evaluate writes.
+
+    Raises:
+        NoImage: the image that the jobs run in is not published in the platform's region.
+    """
+    document = json.loads(definition(platform, training))
+    jobs = [step for step in document["Steps"] if step["Type"] in ("Processing", "Training")]
+    document["Steps"] = [{key: value for key, value in step.items() if key != "CacheConfig"} for step in jobs]
+    return json.dumps(document, sort_keys=True, indent=2)
+
+
 def _build(platform: Platform, training: ModelFile) -> str:
     with quiet(platform.region):
         from ml.aws.pipeline.steps import Workflow
@@ -47,23 +61,27 @@ def _build(platform: Platform, training: ModelFile) -> str:
     return json.dumps(json.loads(text), sort_keys=True, indent=2)
 
 
-def upsert(platform: Platform, text: str) -> None:
+def upsert(platform: Platform, text: str, *, pipeline: str | None = None) -> None:
     """Makes `text` the definition of later executions; running executions keep theirs.
+
+    Args:
+        pipeline: the pipeline's name; None for the training pipeline.
 
     Raises:
         CloudError: AWS refuses the definition, or the role may not be passed.
     """
     from botocore.exceptions import ClientError
 
+    name = pipeline or platform.pipeline
     request = {
-        "PipelineName": platform.pipeline,
-        "PipelineDisplayName": platform.pipeline,
-        "PipelineDescription": _DESCRIPTION,
+        "PipelineName": name,
+        "PipelineDisplayName": name,
+        "PipelineDescription": _DESCRIPTION if pipeline is None else _AGAIN,
         "PipelineDefinition": text,
         "RoleArn": platform.execution_role_arn,
     }
     sagemaker = session.client("sagemaker")
-    with session.explained(f"putting pipeline {platform.pipeline}"):
+    with session.explained(f"putting pipeline {name}"):
         try:
             sagemaker.create_pipeline(**request)
         except ClientError as error:

@@ -31,6 +31,7 @@ from sagemaker.mlops.workflow.steps import StepTypeEnum
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
 from ml.aws.pipeline.image import image_uri, spark_image_uri
+from ml.aws.pipeline.job_environment import JOB_ENVIRONMENT
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.pipeline.request_step import RequestStep
 from ml.config import ModelFile
@@ -156,6 +157,7 @@ class Workflow:
                     _option("--champion-sha256", p["BaseModelSha256"]),
                 ],
             },
+            "Environment": dict(JOB_ENVIRONMENT),
             "InputDataConfig": [_channel(name, source) for name, source in sources.items()],
             "OutputDataConfig": {"S3OutputPath": self._below_execution("train")} | self._key,
             "ResourceConfig": self._cluster,
@@ -257,6 +259,7 @@ class Workflow:
                     *arguments,
                 ],
             },
+            "Environment": dict(JOB_ENVIRONMENT),
             "ProcessingInputs": [_input(name, source) for name, source in inputs.items()],
             "ProcessingOutputConfig": {"Outputs": written} | self._key,
             "ProcessingResources": {

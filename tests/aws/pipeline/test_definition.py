@@ -21,6 +21,7 @@ from ml import config
 from ml.aws import session, source_upload
 from ml.aws.pipeline import definition
 from ml.aws.pipeline.entry_point import MAX_WORD
+from ml.aws.pipeline.job_environment import JOB_ENVIRONMENT
 from ml.aws.platform_stack import Platform
 from ml.errors import CloudError
 from ml.playground.template_state import FOLDER as SHIPPED
@@ -453,3 +454,18 @@ def test_refused_definition_is_an_error(cloud: ScriptedCloud, text: str) -> None
     cloud.faults = [("CreatePipeline", 400, "AccessDeniedException")]
     with pytest.raises(CloudError, match=r"fraudops-training.*AccessDeniedException"):
         definition.upsert(PLATFORM, text)
+
+
+def test_jobs_use_the_loops_of_one_processor(steps: dict[str, dict[str, Any]]) -> None:
+    """So that a model has the same bits on every processor (tests/commands/test_reproduce.py)."""
+    for name in ("Prepare", "Train", "Evaluate"):
+        assert steps[name]["Arguments"]["Environment"] == dict(JOB_ENVIRONMENT)
+
+
+def test_reproduction_runs_the_same_jobs_and_registers_nothing(text: str) -> None:
+    """Each job's request is that of a training; no step is taken from the cache."""
+    trained = {step["Name"]: step for step in json.loads(text)["Steps"]}
+    again = json.loads(definition.reproduction(PLATFORM, config.load_model(SHIPPED)))["Steps"]
+    assert [step["Name"] for step in again] == ["Prepare", "Train", "Evaluate"]
+    for step in again:
+        assert step == {key: value for key, value in trained[step["Name"]].items() if key != "CacheConfig"}

@@ -68,13 +68,15 @@ fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, struct.pac
 # For root, plain mount namespaces may be allowed even if user namespaces are not.
 _NAMESPACE_COMMANDS = (("unshare", "--map-root-user", "--mount"), ("unshare", "--mount"))
 
-# Variables that a job inherits: package indexes, certificates, proxies and thread limits.
+# Variables that a job inherits: package indexes, certificates, proxies, thread limits, and what makes this machine's
+# processor look like another one.
 _INHERITED = {
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY",
     "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy",
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES",
     "LD_LIBRARY_PATH",
 }  # fmt: skip
 _LOOPBACK = "localhost,127.0.0.1,::1"
