@@ -17,7 +17,7 @@ OPTIONS ?=
 QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years chaos checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -89,6 +89,10 @@ drift-alarms: .venv/dev.stamp  ## False alarms and detections of the drift check
 years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: docs/years.md (hours; SHARD=0/4: every fourth; OPTIONS=--replay: the first seed of each kind again; OPTIONS=--render: the page alone)
 	$(BIN)/python -m tests.benchmarks.gate_power --shard $(SHARD) $(if $(filter 0/1,$(SHARD)),--write)
 	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(OPTIONS)
+
+# Appends to build/chaos and continues where it stopped.
+chaos: .venv/dev.stamp  ## The loop under seeded faults: docs/chaos.md (hours; SHARD=0/4: every fourth seed; OPTIONS="--seeds 100": the first hundred; OPTIONS=--page: the page alone)
+	$(BIN)/python -m tests.benchmarks.chaos --shard $(SHARD) $(OPTIONS)
 
 checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
 	.venv-checkov/bin/python tests/checkov_run.py

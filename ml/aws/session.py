@@ -81,6 +81,7 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
         own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
         own.register_component("data_loader", _loader())
         own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+        own.register("needs-retry", functools.partial(_retry_incomplete, attempts_allowed=attempts))
         make: Any = boto3.session.Session(region_name=where, botocore_session=own).client
         return make(
             service,
@@ -91,6 +92,28 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
                 user_agent_extra="app/fraudops",
             ),
         )
+
+
+def _retry_incomplete(
+    *, response: tuple[Any, Any] | None, operation: Any, attempts: int, attempts_allowed: int, **_: Any
+) -> float | None:
+    """Asks botocore to try again if a response's body is shorter than its header says; a handler of `needs-retry`.
+
+    botocore itself does not compare them, and parses half a JSON document as an answer without members.
+
+    Raises:
+        IncompleteReadError: it was tried often enough.
+    """
+    from botocore.exceptions import IncompleteReadError
+
+    if response is None or operation.has_streaming_output or operation.http.get("method") == "HEAD":
+        return None
+    stated, received = response[0].headers.get("Content-Length", ""), len(response[0].content)
+    if not stated.isdigit() or received >= int(stated):
+        return None
+    if attempts >= attempts_allowed:
+        raise IncompleteReadError(actual_bytes=received, expected_bytes=int(stated))
+    return 0.0
 
 
 def region() -> str | None:

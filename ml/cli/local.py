@@ -79,6 +79,29 @@ def local_env(folder: Folder = LOCAL) -> None:
     typer.echo(daemon.exports(folder))
 
 
+@verb(local, "chaos", example="fraudops local chaos --seed 7")
+def local_chaos(
+    seed: Annotated[int, typer.Option(min=1, help="Seed of the faults; the same seed gives the same run.")],
+    runs: Annotated[int, typer.Option(min=1, help="How many seeds, from --seed on.")] = 1,
+    results: Annotated[
+        Path | None, typer.Option(help="File that gets one JSON line per run; seeds in it are not run again.")
+    ] = None,
+    repo: Repo = HERE,
+) -> View:
+    """Run the loop under seeded faults of AWS, GitHub and the machine, and check its invariants."""
+    _require_emulators()
+    from ml.errors import FraudopsError
+    from ml.playground.chaos import shard
+
+    played = shard.run(repo.resolve(), range(seed, seed + runs), results=results)
+    bad = [f"seed {each.seed}: {violation}" for each in played for violation in each.violations]
+    return View(
+        value=[each.as_json() for each in played],
+        rows=[(f"seed {each.seed}", each.summary) for each in played],
+        error=FraudopsError(f"{len(bad)} violations: {'; '.join(bad)}") if bad else None,
+    )
+
+
 @app.command(epilog="Example: fraudops demo --seed 3")
 def demo(
     path: Annotated[Path | None, typer.Option("--data", help="Real transactions instead of stand-in data.")] = None,

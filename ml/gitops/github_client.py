@@ -45,6 +45,10 @@ _HINTS = {
 _Result = TypeVar("_Result")
 
 
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # looked up now, so that a simulated time reaches policies that were made before
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
     """Retry policy for GitHub; times in seconds.
@@ -58,7 +62,7 @@ class RetryPolicy:
     max_backoff: float = 60.0
     secondary_wait: float = 60.0  # if GitHub names no time: its documentation asks for at least a minute
     max_wait: float = 900.0
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = _sleep
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import IncompleteReadError
 from botocore.utils import parse_timestamp
+from local_aws.faults import Rule
+from local_aws.server import LocalAws
 
 from ml.aws import session
 
@@ -66,3 +69,19 @@ print("equal")
         [sys.executable, "-c", program], cwd=repository_root, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("equal\n", "")
+
+
+def test_response_that_was_cut_off_is_asked_for_again(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore returns half a JSON document as an empty answer; this client tries again, and gives up with an error."""
+    with LocalAws(tmp_path_factory.mktemp("aws")) as aws:
+        for name, value in aws.environment().items():
+            monkeypatch.setenv(name, value)
+        sagemaker = session.client("sagemaker")
+        aws.faults.set([Rule(fault="truncated", service="sagemaker", operation="ListEndpoints")])
+        assert sagemaker.list_endpoints()["Endpoints"] == []
+        once = session.client("sagemaker", attempts=1)
+        aws.faults.set([Rule(fault="truncated", service="sagemaker", operation="ListEndpoints")])
+        with pytest.raises(IncompleteReadError):
+            once.list_endpoints()

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from local_aws.errors import AwsError, NotHandled
+from local_aws.faults import FaultPlan
 from local_aws.sagemaker.pipelines.jobs.image_commands import ImageMap
 from local_aws.sagemaker.pipelines.jobs.isolation import Isolation
 from local_aws.sagemaker.pipelines.operations import PipelineService
@@ -110,6 +111,7 @@ class PipelineAws:
         self.dispatcher, self.url, self.folder = dispatcher, url, folder
         self.events: list[tuple[str, Json, list[str]]] = []
         self.roles = EveryRole(self)
+        self.faults = FaultPlan()
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self.bucket = f"lake-{uuid.uuid4().hex[:12]}"
@@ -140,6 +142,7 @@ class PipelineAws:
             emit=lambda kind, detail, arns: self.events.append((kind, dict(detail), list(arns))),
             region=REGION,
             account=ACCOUNT,
+            faults=self.faults,
             **{"images": ImageMap(), "isolation": Isolation(), "grace_seconds": 2.0, **options},
         )
         return self.dispatcher.service

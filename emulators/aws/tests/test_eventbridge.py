@@ -16,6 +16,7 @@ from aws_resources import (
     unique_name,
     wait_until_settled,
 )
+from local_aws.faults import Rule
 from local_aws.server import LocalAws
 
 SPECIFICATION = {
@@ -181,3 +182,23 @@ def test_endpoint_changes_emit_events(aws: LocalAws) -> None:
     deployments = [event for event in events if event["detail-type"] == "SageMaker Endpoint Deployment State Change"]
     assert all("PendingDeploymentSummary" in event["detail"] for event in deployments)
     assert any("ping health check" in event["detail"].get("FailureReason", "") for event in deployments)
+
+
+@pytest.mark.parametrize(
+    ("fault", "delivered"),
+    [("late", ["second", "first"]), ("duplicate", ["first", "first", "second"])],
+)
+def test_event_fault_delays_or_doubles_an_event(aws: LocalAws, fault: str, delivered: list[str]) -> None:
+    """A late event arrives after one that was sent later; a duplicate arrives twice; `settle` waits for both."""
+    url, arn = create_queue(aws)
+    rule(aws, {"source": ["fault.test"]}, Arn=arn)
+    aws.faults.set([Rule(fault=fault, service="event", operation="Test")])
+    for name in ("first", "second"):
+        entry = {"Source": "fault.test", "DetailType": "Test", "Detail": json.dumps({"name": name})}
+        aws.client("events").put_events(Entries=[entry])
+    assert aws.settle()
+    aws.faults.set([])
+    received = [event["detail"]["name"] for event in receive_messages(aws, url, len(delivered))]
+    assert sorted(received) == sorted(delivered)
+    if fault == "late":
+        assert received == delivered

@@ -1,4 +1,4 @@
-"""The emulator's own paths below /local-aws: health, flush, clock, quotas and the drift of stacks. Not AWS's.
+"""The emulator's own paths below /local-aws: health, flush, clock, quotas, faults and the drift of stacks. Not AWS's.
 
 Anybody who reaches the emulator may use them: it listens on loopback only.
 """
@@ -16,6 +16,7 @@ from local_aws.clock import Clock
 from local_aws.cloudformation import stack_drift
 from local_aws.dispatcher import PathHandler
 from local_aws.errors import AwsError
+from local_aws.faults import FaultPlan, parse
 from local_aws.protocols import Response
 from local_aws.quotas import Quotas
 
@@ -39,9 +40,10 @@ class ControlApi:
         stacks: Callable[[], Mapping[str, Any]],
         clock: Clock,
         quotas: Quotas,
+        faults: FaultPlan,
     ) -> None:
         self._description, self._flush, self._stacks = description, flush, stacks
-        self._clock, self._quotas = clock, quotas
+        self._clock, self._quotas, self._faults = clock, quotas, faults
 
     def paths(self) -> list[tuple[str, str, str, PathHandler]]:
         """Rows of (method, path pattern, name, handler) for the dispatcher."""
@@ -51,6 +53,7 @@ class ControlApi:
             "clock": ("Clock", self._set_clock),
             "quotas": ("Quotas", self._set_quotas),
             "stack-drift": ("StackDrift", self._set_stack_drift),
+            "faults": ("Faults", self._set_faults),
         }
         return [
             ("GET" if path == "health" else "POST", f"^{_PATH}/{path}$", f"local:{name}", handler)
@@ -72,6 +75,12 @@ class ControlApi:
     def _set_stack_drift(self, _: Any, __: Any, body: bytes) -> Response:
         """Sets the result of a drift detection: a JSON body with `stack` and `status`."""
         return _json(stack_drift.set_result(self._stacks(), _load(body), self._clock.now()))
+
+    def _set_faults(self, _: Any, __: Any, body: bytes) -> Response:
+        """Sets the fault rules, a JSON list; returns them and the faults so far. An empty body changes nothing."""
+        if body:
+            self._faults.set(parse(_load(body)))
+        return _json(self._faults.as_json())
 
     def _set_quotas(self, _: Any, __: Any, body: bytes) -> Response:
         """Sets the quotas that the JSON body names, and returns all; an empty body changes nothing."""

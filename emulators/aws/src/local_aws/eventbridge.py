@@ -21,6 +21,7 @@ from local_aws.authorization.requirements.base import Requirement
 from local_aws.awslambda.functions import Functions
 from local_aws.clock import Clock, timestamp
 from local_aws.errors import AwsError, NotHandled
+from local_aws.faults import FaultPlan
 
 _SOURCE = "aws.sagemaker"
 _PRINCIPAL = "events.amazonaws.com"
@@ -40,10 +41,12 @@ class EventBus:
         account: str,
         clock: Clock,
         double_every: int = 3,
+        faults: FaultPlan | None = None,
     ) -> None:
         """`double_every` n delivers each n-th event of SageMaker twice; 0 delivers none twice."""
         self._client, self._functions, self._log, self._authorizer = client, functions, log, authorizer
         self._region, self._account, self._clock, self._double_every = region, account, clock, double_every
+        self._faults = faults or FaultPlan()
         self._lock = threading.Lock()
         self._emitted = 0
         self._pending = 0
@@ -117,8 +120,21 @@ class EventBus:
         }
 
     def _submit(self, event: dict[str, Any]) -> None:
+        rule = self._faults.take("event", event["detail-type"])
         with self._settled:
             self._pending += 1
+        if rule is not None and rule.fault == "late":
+            timer = threading.Timer(rule.seconds, self._start_delivery, (event,))
+            timer.daemon = True
+            timer.start()
+            return
+        if rule is not None:  # duplicate
+            with self._settled:
+                self._pending += 1
+            self._start_delivery(event)
+        self._start_delivery(event)
+
+    def _start_delivery(self, event: dict[str, Any]) -> None:
         try:
             self._pool.submit(self._match_and_deliver, event)
         except RuntimeError:  # the pool is closed: the emulator is stopping and its state is discarded

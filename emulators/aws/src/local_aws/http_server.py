@@ -23,6 +23,12 @@ _POLL_SECONDS = 0.05  # how often the server checks for its end
 _BLOCK_BYTES = 1 << 20
 _WITHOUT_LENGTH = (204, 304)
 """Statuses whose responses have no body, RFC 9110."""
+CLOSE = "local_aws.close"
+"""In the WSGI environment: the application asks for the end of the connection after its response."""
+
+
+class ConnectionDropped(Exception):
+    """Raised by an application to close the connection without a response."""
 
 
 def listen(port: int) -> ThreadedWSGIServer:
@@ -66,10 +72,14 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc] # mypy skips mo
             chunks = self.server.app(environ, start_response)
             with contextlib.closing(chunks) if hasattr(chunks, "close") else contextlib.nullcontext():
                 content = b"".join(chunks)
+        except ConnectionDropped:
+            self.close_connection = True
+            return
         except Exception:
             self.server.log("error", f"Error on request:\n{traceback.format_exc()}")
             self.close_connection, content = True, b""
             start_response("500 Internal Server Error", [])
+        self.close_connection = self.close_connection or CLOSE in environ
         self._send(*head[-1], content)
         while body.read(_BLOCK_BYTES):
             pass

@@ -19,6 +19,7 @@ from local_aws.clock import Clock
 from local_aws.control_api import ControlApi
 from local_aws.dispatcher import Dispatcher
 from local_aws.errors import EmulatorError
+from local_aws.faults import FaultPlan
 from local_aws.processes.child_processes import INSTANCE_VARIABLE
 from local_aws.sagemaker.hosting.instance import ServerCommand, model_server_command
 from local_aws.service_rules import account_state
@@ -48,6 +49,7 @@ class LocalAws:
         retry_seconds: the waits between the attempts of an asynchronous Lambda invocation.
         images: a file that maps images to local commands, see `sagemaker.pipelines.jobs.image_commands`.
         clock: the time of events, captured records and Lambda handlers.
+        faults: which calls fail, and how; none at first.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class LocalAws:
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
         images: Path | None = None,
         clock: Clock | None = None,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.folder, self.region, self.account = folder.resolve(), region, ACCOUNT
         self.clock = clock or Clock()
         self.quotas = quotas.current
+        self.faults = faults or FaultPlan()
         self._port = port
         self._settings = Settings(
             folder=self.folder,
@@ -81,6 +85,7 @@ class LocalAws:
             retry_seconds=retry_seconds,
             images=images,
             clock=self.clock,
+            faults=self.faults,
         )
         self._principals = Principals(account=self.account, caller_arn=caller_arn, access_key=ACCESS_KEY)
         self.federation = WebIdentityFederation(account=self.account, region=region, principals=self._principals)
@@ -152,6 +157,7 @@ class LocalAws:
         from moto.server import DomainDispatcherApplication, create_backend_app
 
         from local_aws import http_server
+        from local_aws.fault_layer import FaultLayer
 
         server, logs = http_server.listen(self._port), self._settings.logs
         logs.mkdir(parents=True, exist_ok=True)
@@ -184,7 +190,10 @@ class LocalAws:
             log=logs / "calls.jsonl",
         )
         self._server = server
-        http_server.serve(server, RequestValidator(self._dispatcher))
+        self._fault_layer = FaultLayer(
+            RequestValidator(self._dispatcher), self.faults, internal_key=lambda: self._authorization.internal_key
+        )
+        http_server.serve(server, self._fault_layer)
         self._dispatcher.add(self._services.start())
 
     def stop(self) -> None:
@@ -211,6 +220,18 @@ class LocalAws:
         self._authorization.log.flush()
         return idle
 
+    def settle(self, timeout_seconds: float = 60.0) -> bool:
+        """Waits until no execution, change of an endpoint, event or delivery is under way; False after the timeout."""
+        return self._services.settle(timeout_seconds)
+
+    def forget_runs(self, *, cached_step: str = "") -> None:
+        """Forgets executions, request tokens, numbers of deleted packages, and the answers that stale ones repeat.
+
+        Cached results of steps stay, except those of steps called `cached_step`, whose jobs run again.
+        """
+        self._services.forget_runs(cached_step)
+        self._fault_layer.forget()
+
     def _admit(self, environ: dict[str, Any], request: protocols.Request, service: str) -> Principal | None:
         """The caller of a request that is authorized and that no service rule refuses, in AWS's order."""
         caller = self._authorization.gate.admit(environ, request, service)
@@ -224,6 +245,7 @@ class LocalAws:
             stacks=self._stacks,
             clock=self.clock,
             quotas=self.quotas,
+            faults=self.faults,
         )
 
     def _stacks(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from local_aws.cloudformation.stack_authorization import StackAuthorizer
 from local_aws.dispatcher import PathHandler
 from local_aws.errors import OperationHandler
 from local_aws.eventbridge import EventBus
+from local_aws.faults import FaultPlan
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoints import Endpoints
@@ -36,6 +37,8 @@ from local_aws.service_quotas import ServiceQuotas
 from local_aws.sts import assume_role
 from local_aws.sts.caller_identity import CallerIdentity
 from local_aws.sts.web_identity import WebIdentityFederation
+
+_SETTLE_SECONDS = 0.005  # how often `settle` looks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class Settings:
     retry_seconds: tuple[float, ...]
     images: Path | None
     clock: Clock
+    faults: FaultPlan
 
     @property
     def logs(self) -> Path:
@@ -89,6 +93,7 @@ class Services:
             roles=authorization.roles("lambda.amazonaws.com", "lambda"),
             clock=settings.clock,
             retry_seconds=settings.retry_seconds,
+            faults=settings.faults,
         )
         self._events = EventBus(
             client=client,
@@ -99,6 +104,7 @@ class Services:
             account=settings.account,
             clock=settings.clock,
             double_every=settings.double_every,
+            faults=settings.faults,
         )
         self._capture = DataCapture(self._sagemaker_roles.client, settings.clock, flush_seconds=settings.flush_seconds)
         builder = FleetBuilder(
@@ -108,10 +114,12 @@ class Services:
             command=settings.server_command,
             health_timeout_seconds=settings.health_timeout_seconds,
             dockerfile=self._dockerfile,
+            faults=settings.faults,
         )
         self._endpoints = Endpoints(
             backend=self._backend, builder=builder, capture=self._capture, emit=self._events.emit
         )
+        self._registry = Registry(backend=self._backend, roles=self._sagemaker_roles, emit=self._events.emit)
         self._images: Any = None
         self.pipelines: Any = None
         """Pipelines and jobs, once `start` was called."""
@@ -131,6 +139,7 @@ class Services:
             region=settings.region,
             account=settings.account,
             images=self._images,
+            faults=settings.faults,
         )
         stack_authorization.authorizer = StackAuthorizer(
             self._authorization.authorizer,
@@ -166,12 +175,28 @@ class Services:
         self._capture.flush()
         return idle  # as it was before the capture: a later event belongs to what happened after the call
 
+    def settle(self, timeout_seconds: float) -> bool:
+        """Waits until no execution, change of an endpoint or event is under way; False after the timeout."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            # Each of them may cause the next: an execution events, an event a change of an endpoint.
+            if self.pipelines.idle and self._endpoints.idle and self._events.idle:
+                return True
+            self._events.drain(_SETTLE_SECONDS)
+            time.sleep(_SETTLE_SECONDS)
+        return False
+
+    def forget_runs(self, cached_step: str) -> None:
+        """As `LocalAws.forget_runs`, of pipelines and registry."""
+        self.pipelines.forget(cached_step=cached_step)
+        self._registry.forget()
+
     def operations(self) -> dict[tuple[str, str], OperationHandler]:
         """The handlers by service and operation, but for those of pipelines and jobs."""
         settings = self._settings
         identity = CallerIdentity(account=settings.account, caller_arn=settings.caller_arn)
         simulator = PolicySimulator(account=settings.account, principals=self._principals)
-        registry = Registry(backend=self._backend, roles=self._sagemaker_roles, emit=self._events.emit)
+        registry = self._registry
         service_quotas = ServiceQuotas(account=settings.account, region=settings.region)
         sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,

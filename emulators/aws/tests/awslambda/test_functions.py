@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aws_resources import allow, create_function, create_queue, receive_messages, zip_function
 from botocore.exceptions import ClientError
+from local_aws.faults import Rule
 from local_aws.server import LocalAws
 
 
@@ -151,3 +152,24 @@ def test_handler_gets_the_simulated_time(aws: LocalAws) -> None:
         aws.clock.set(None)
     assert (before[0], after[0]) == (None, "2026-03-01T00:00:00Z")
     assert before[1] == after[1]
+
+
+@pytest.mark.parametrize(("fault", "ran"), [("timeout", 0), ("timeout_after", 1)])
+def test_function_fault_is_reported_as_a_timeout(aws: LocalAws, fault: str, ran: int) -> None:
+    """The caller sees a timeout; the handler has run to its end or not at all. The next invocation succeeds."""
+    name = create_function(
+        aws,
+        """
+        count = 0
+        def handler(event, context):
+            global count
+            count += 1
+            return count
+        """,
+    )
+    aws.faults.set([Rule(fault=fault, service="function", operation=name)])
+    answer = invoke(aws, name)
+    assert answer["error"] == "Unhandled"
+    assert answer["payload"]["errorType"] == "Sandbox.Timedout"
+    assert invoke(aws, name)["payload"] == ran + 1
+    aws.faults.set([])

@@ -14,12 +14,13 @@ import threading
 from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from local_github.actions import routes as actions_routes
 from local_github.actions.service import Actions
+from local_github.api.faults import FaultLayer, FaultPlan, push_of_somebody
 from local_github.api.graphql import endpoint as graphql
 from local_github.api.rest import routes as rest
 from local_github.api.router import ApiResponse, Router
@@ -36,6 +37,9 @@ from local_github.git.bare_repository import environment
 from local_github.web import routes as web
 from local_github.web import static_export
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 _SHUTDOWN_POLL_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
@@ -49,6 +53,11 @@ class _RequestHandler(WSGIRequestHandler):
         """Writes a request to the debug log."""
         _log.debug("%s: " + message, type, *args)
 
+    def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:
+        """Ends the connection, which has no response; the next request needs another one."""
+        del error, environ
+        self.close_connection = True
+
 
 class LocalGitHub:
     """The GitHub emulator at `url`.
@@ -59,6 +68,8 @@ class LocalGitHub:
         on_event: called with every event, in order.
         user: merges pull requests on the pages, which have no login.
         clock: the time that records and commits carry.
+
+    `faults` are the rules by which requests fail; there are none at first.
 
     >>> with LocalGitHub(folder) as github:  # doctest: +SKIP
     ...     github.create_repository("acme/model", seed=checkout)
@@ -79,6 +90,7 @@ class LocalGitHub:
         self.backend = Backend(self.state, self.events, page_user=user)
         self.failures: deque[ApiResponse] = deque()
         """Responses to send instead of the next API calls; see `fail_api`."""
+        self.faults = FaultPlan()
         self._port = port
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -95,7 +107,9 @@ class LocalGitHub:
     def start(self) -> Self:
         """Starts to serve."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        application = Application(self.backend, self.router, self.failures)
+        application = FaultLayer(
+            Application(self.backend, self.router, self.failures), self.faults, race=self._push_of_somebody
+        )
         server = make_server("127.0.0.1", self._port, application, threaded=True, request_handler=_RequestHandler)
         self.backend.url = f"http://127.0.0.1:{server.server_port}"
         self._server = server
@@ -167,6 +181,10 @@ class LocalGitHub:
         """Makes the next `times` API calls fail, to test clients; Retry_After is the header Retry-After."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.failures.extend(ApiResponse(status=status, body={"message": message}, headers=named) for _ in range(times))
+
+    def _push_of_somebody(self, path: str) -> None:
+        with self.backend.lock():
+            push_of_somebody(self.state, path)
 
     def export(self, folder: Path, commits: Collection[str] = ()) -> list[Path]:
         """Writes the pages of pull requests, issues, runs and `commits` as static files; returns the HTML files."""

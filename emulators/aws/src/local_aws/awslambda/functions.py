@@ -24,6 +24,7 @@ from local_aws.awslambda.async_invocation import AsyncInvoker
 from local_aws.awslambda.execution_environment import ExecutionEnvironment, InvocationResult, sdk_folder
 from local_aws.clock import Clock
 from local_aws.errors import AwsError
+from local_aws.faults import FaultPlan
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.protocols import Response
 from local_aws.service_rules import lambda_checks, reserved_concurrency
@@ -46,10 +47,12 @@ class Functions:
         roles: RoleSessions,
         clock: Clock,
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
+        faults: FaultPlan | None = None,
     ) -> None:
         """`roles` gives every function the credentials of its role; `retry_seconds` replace AWS's minutes."""
         self._folder, self._processes, self._roles, self._clock = folder, processes, roles, clock
         self._region, self._account = region, account
+        self._faults = faults or FaultPlan()
         self._lock = threading.Lock()
         self._log_lock = threading.Lock()
         self._idle: dict[tuple[str, str], list[ExecutionEnvironment]] = {}
@@ -121,6 +124,9 @@ class Functions:
         if not slot.acquire(blocking=wait and limit > 0):
             raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429)
         try:
+            rule = self._faults.take("function", function.function_name)
+            if rule is not None and rule.fault == "timeout":
+                return self._write_logs(function, _timed_out(function, request_id), 0.0)
             environment, key = self._take_environment(function)
             started = time.perf_counter()
             result = environment.invoke(
@@ -132,6 +138,8 @@ class Functions:
             else:
                 with self._lock:
                     self._idle.setdefault(key, []).append(environment)
+            if rule is not None:  # timeout_after
+                result = _timed_out(function, request_id, result.lines)
             return self._write_logs(function, result, seconds)
         finally:
             slot.release()
@@ -246,3 +254,10 @@ class Functions:
     def _write_log(self, name: str, text: str) -> None:
         with self._log_lock, (self._folder / f"{name}.log").open("a", encoding="utf-8") as log:
             log.write(text + "\n")
+
+
+def _timed_out(function: Any, request_id: str | None, lines: tuple[str, ...] = ()) -> InvocationResult:
+    """The result of an invocation that a fault rule lets time out."""
+    request_id = request_id or str(uuid.uuid4())
+    message = f"RequestId: {request_id} Error: Task timed out after {float(function.timeout):.2f} seconds"
+    return InvocationResult(request_id, None, {"errorType": "Sandbox.Timedout", "errorMessage": message}, lines)

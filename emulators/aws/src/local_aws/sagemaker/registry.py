@@ -30,6 +30,12 @@ class Registry:
         self._latest_versions: dict[str, int] = {}
         self._tokens: dict[str, tuple[dict[str, Any], str]] = {}
 
+    def forget(self) -> None:
+        """Forgets the latest version of each group and client tokens, so that an emptied group begins with 1 again."""
+        with self._lock:
+            self._latest_versions.clear()
+            self._tokens.clear()
+
     def create_model_package(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """CreateModelPackage: versions only increase; a repeated client token returns the first package."""
         _check_approval(parameters)

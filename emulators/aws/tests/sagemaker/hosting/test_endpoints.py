@@ -21,6 +21,7 @@ from aws_resources import (
     wait_until_settled,
 )
 from botocore.exceptions import ClientError
+from local_aws.faults import Rule
 from local_aws.server import LocalAws
 
 
@@ -201,3 +202,20 @@ def servers(aws: LocalAws, name: str) -> list[psutil.Process]:
             if any(mark in part for part in process.cmdline()):
                 found.append(process)
     return found
+
+
+def test_unhealthy_fault_leaves_the_old_fleet_serving(aws: LocalAws) -> None:
+    """An update whose fleet never gets healthy is rolled back with SageMaker's reason; the next one succeeds."""
+    name = create_endpoint(aws, VERSION="1")
+    aws.faults.set([Rule(fault="unhealthy", service="endpoint", operation=name)])
+    configuration = create_endpoint_config(aws, VERSION="2")
+    aws.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=configuration)
+    assert aws.settle()
+    aws.faults.set([])
+    described = aws.client("sagemaker").describe_endpoint(EndpointName=name)
+    assert described["EndpointStatus"] == "InService"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert invoke_endpoint(aws, name, "1") == "1:text/csv:1"
+    aws.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=configuration)
+    assert aws.settle()
+    assert invoke_endpoint(aws, name, "1") == "2:text/csv:1"

@@ -10,6 +10,7 @@ import pytest
 from aws_resources import wait_until
 from botocore.exceptions import ClientError
 from gate_pipeline import MINIMUM, gate
+from local_aws.faults import Rule
 from pipeline_jobs import ROLE, PipelineAws, processing, python, training
 
 
@@ -205,3 +206,20 @@ def test_model_step_creates_a_model(aws: PipelineAws) -> None:
     assert (
         aws.client("sagemaker").describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"].endswith(".tar.gz")
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("out_of_memory", "exit code: 137"),
+        ("spot_interruption", "InternalServerError: We encountered an internal error"),
+    ],
+)
+def test_job_fault_fails_the_step_and_a_retry_continues(aws: PipelineAws, fault: str, reason: str) -> None:
+    """The job of the named step fails with SageMaker's reason; RetryPipelineExecution runs it again."""
+    aws.faults.set([Rule(fault=fault, service="job", operation="*-Second-*")])
+    arn, described = aws.run([processing("First", ["true"]), processing("Second", ["true"], DependsOn=["First"])])
+    assert described["PipelineExecutionStatus"] == "Failed"
+    assert reason in aws.steps(arn)["Second"]["FailureReason"]
+    aws.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
+    assert aws.finish(arn)["PipelineExecutionStatus"] == "Succeeded"

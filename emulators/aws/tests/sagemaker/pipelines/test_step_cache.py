@@ -43,3 +43,20 @@ def test_cached_step_is_not_run_again(aws: PipelineAws) -> None:
     assert aws.finish(third)["PipelineExecutionStatus"] == "Succeeded"
     assert "CacheHitResult" not in aws.steps(third)["Prepare"]
     assert count.read_text() == "xx"
+
+
+def test_forgotten_results_run_again(aws: PipelineAws) -> None:
+    """`forget` drops ended executions; the results of other steps than the named one stay in the cache."""
+    count = aws.folder / "count"
+    cached = {"CacheConfig": {"Enabled": True, "ExpireAfter": "30d"}}
+    steps = [
+        processing(name, python(f"open({str(count)!r}, 'a').write({name!r})", name), **cached) for name in ("A", "B")
+    ]
+    pipeline = aws.create(steps)
+    aws.finish(aws.start(pipeline))
+    aws.service.wait(aws.start(pipeline), 60)
+    assert sorted(count.read_text()) == ["A", "B"]
+    aws.service.forget(cached_step="B")
+    assert aws.client("sagemaker").list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"] == []
+    aws.finish(aws.start(pipeline))
+    assert sorted(count.read_text()) == ["A", "B", "B"]

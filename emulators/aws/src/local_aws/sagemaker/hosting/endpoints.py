@@ -50,6 +50,7 @@ class Endpoints:
         self._starting: set[Fleet] = set()
         self._pending: dict[str, dict[str, Any]] = {}
         """PendingDeploymentSummary of each endpoint that is being updated."""
+        self._changes = 0
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="endpoints")
 
     def create(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +65,8 @@ class Endpoints:
             record = backend.create_endpoint(name, resolved.configuration, parameters.get("Tags", []))
             record.last_deployment_config = parameters.get("DeploymentConfig")
             self._set_status(record, "Creating")
-        self._pool.submit(self._deploy, record, resolved)
+            self._changes += 1
+        self._pool.submit(self._deploy_counted, record, resolved)
         return {"EndpointArn": record.arn}
 
     def update(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +86,8 @@ class Endpoints:
                 record.last_deployment_config = deployment
             record.failure_reason = None
             self._set_status(record, "Updating", pending=resolved)
-        self._pool.submit(self._deploy, record, resolved)
+            self._changes += 1
+        self._pool.submit(self._deploy_counted, record, resolved)
         return {"EndpointArn": record.arn}
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -128,6 +131,12 @@ class Endpoints:
             }
         return {key: value for key, value in description.items() if value is not None}
 
+    @property
+    def idle(self) -> bool:
+        """Whether no endpoint is being created or changed."""
+        with self._lock:
+            return self._changes == 0
+
     def acquire(self, name: str) -> Fleet | None:
         """The fleet that serves the endpoint, acquired for one request; None if none serves."""
         with self._lock:  # lookup and acquisition are atomic, or the fleet might end in between
@@ -145,6 +154,13 @@ class Endpoints:
         self._pool.shutdown(wait=True, cancel_futures=True)
         for fleet in list(self._fleets.values()):  # deployed while the others were being closed
             fleet.close()
+
+    def _deploy_counted(self, record: Any, resolved: ResolvedConfig) -> None:
+        try:
+            self._deploy(record, resolved)
+        finally:
+            with self._lock:
+                self._changes -= 1
 
     def _deploy(self, record: Any, resolved: ResolvedConfig) -> None:
         name, fleet = record.endpoint_name, Fleet(resolved)

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local_aws.errors import AwsError
+from local_aws.faults import FaultPlan
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.sagemaker.hosting.endpoint_config import ResolvedConfig
 from local_aws.sagemaker.hosting.instance import Instance, InstanceUnhealthy, ServerCommand, Variant, extract
 from local_aws.sagemaker.service_roles import ServiceRoles
 
 _DRAIN_SECONDS = 65  # longer than an invocation may take
+_UNHEALTHY = "The primary container did not pass the ping health check. Please check CloudWatch logs for this endpoint."
+"""The reason of a fleet that a fault rule keeps unhealthy."""
 
 
 class Fleet:
@@ -77,15 +80,18 @@ class FleetBuilder:
         command: ServerCommand,
         health_timeout_seconds: float,
         dockerfile: Callable[[str], tuple[Path, Path] | None],
+        faults: FaultPlan,
     ) -> None:
         """`dockerfile` gives an image's Dockerfile and build context; None leaves it to `command`."""
-        self._dockerfile = dockerfile
+        self._dockerfile, self._faults = dockerfile, faults
         self._roles, self._folder, self._processes = roles, folder, processes
         self._command, self._health_timeout = command, health_timeout_seconds
         self._numbers = itertools.count(1)
 
     def fill(self, fleet: Fleet, endpoint: str, on_failure: Callable[[str], None]) -> None:
         """Starts an instance per variant and waits until all are healthy; InstanceUnhealthy with the reason if not."""
+        if self._faults.take("endpoint", endpoint):
+            raise InstanceUnhealthy(_UNHEALTHY)
         for variant in fleet.resolved.variants:
             folder = self._folder / endpoint / f"{next(self._numbers):04d}-{variant.name}"
             shutil.rmtree(folder, ignore_errors=True)  # left by an earlier emulator in this folder

@@ -123,6 +123,11 @@ class Execution:
         return thread is None or not thread.is_alive()
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended, its events included."""
+        return self._thread is None or not self._thread.is_alive()
+
+    @property
     def status(self) -> str:
         with self._lock:
             return self._status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import string
@@ -16,6 +17,11 @@ JOB_NAME_LIMIT = 63
 def identifier(length: int) -> str:
     """A random lower-case identifier of `length` letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def derived_identifier(token: str, length: int) -> str:
+    """An identifier that is the same for the same request token, so that a run can be repeated exactly; else random."""
+    return hashlib.sha256(token.encode()).hexdigest()[:length] if token else identifier(length)
 
 
 def job_name(execution_id: str, step: str, prefix: str = "pipelines") -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_aws.errors import AwsError, EmitEvent, NotHandled, OperationHandler
+from local_aws.faults import FaultPlan
 from local_aws.sagemaker.pipelines import definition, names, parameters
 from local_aws.sagemaker.pipelines.events import PipelineEvents
 from local_aws.sagemaker.pipelines.execution import Execution
@@ -45,6 +46,7 @@ class PipelineService:
         roles: acts as the roles of executions and jobs.
         folder: takes the jobs' folders.
         emit: receives the events.
+        faults: which jobs fail, and how.
         isolation: how jobs are isolated.
         max_jobs: how many jobs run concurrently.
         grace_seconds: the time between SIGTERM and SIGKILL for a stopped job.
@@ -60,6 +62,7 @@ class PipelineService:
         region: str,
         account: str,
         images: ImageMap,
+        faults: FaultPlan | None = None,
         isolation: Isolation | None = None,
         max_jobs: int | None = None,
         grace_seconds: float = 10.0,
@@ -82,9 +85,11 @@ class PipelineService:
             isolation=isolation,
             slots=threading.BoundedSemaphore(max_jobs or max(2, os.cpu_count() or 1)),
             grace_seconds=grace_seconds,
+            faults=faults or FaultPlan(),
         )
         jobs, catalog = Jobs(machine), JobCatalog(region, account)
-        self._steps = StepRunner(jobs, StepCache(), catalog)
+        self._cache = StepCache()
+        self._steps = StepRunner(jobs, self._cache, catalog)
         self._jobs = JobService(jobs, catalog, emit=emit, page=_page)
         self.operations: Mapping[str, OperationHandler] = {
             "CreatePipeline": self._validate_pipeline,
@@ -114,6 +119,20 @@ class PipelineService:
             thread.join()
         self._events.close()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no execution is under way."""
+        with self._lock:
+            return all(execution.ended for execution in self._executions.values())
+
+    def forget(self, *, cached_step: str = "") -> None:
+        """Forgets ended executions and request tokens; cached results stay, except those of a step if one is named."""
+        with self._lock:
+            self._executions = {arn: each for arn, each in self._executions.items() if not each.ended}
+            self._tokens.clear()
+        if cached_step:
+            self._cache.remove(cached_step)
+
     def wait(self, arn: str, timeout: float) -> str:
         """The status of an execution after its end, or after `timeout` seconds."""
         execution = self._find({"PipelineExecutionArn": arn})
@@ -142,8 +161,10 @@ class PipelineService:
             parsed = definition.parse(text)
             values = parameters.assign(parsed.parameters, given)
             parallelism = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
-            execution_id = names.identifier(12)
+            execution_id = names.derived_identifier(request.get("ClientRequestToken") or "", 12)
             arn = f"{pipeline['PipelineArn']}/execution/{execution_id}"
+            if arn in self._executions:
+                raise AwsError("ConflictException", f"Pipeline execution with ARN {arn} exists already.")
             role = request.get("RoleArn") or pipeline["RoleArn"]
             execution = Execution(
                 ExecutionIdentity(execution_id, arn, name, pipeline["PipelineArn"], role),

@@ -81,3 +81,8 @@ class StepCache:
         """Stores a success, replacing an earlier one."""
         with self._lock:
             self._entries[key] = entry
+
+    def remove(self, step: str) -> None:
+        """Removes the results of the steps with this name."""
+        with self._lock:
+            self._entries = {key: entry for key, entry in self._entries.items() if json.loads(key)[1] != step}

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from local_aws.errors import AwsError
+from local_aws.faults import FaultPlan
 from local_aws.processes import command_runner
 from local_aws.processes.command_runner import EndReason
 from local_aws.sagemaker.pipelines import names
@@ -25,6 +26,11 @@ from local_aws.sagemaker.service_roles import KeyUse, ServiceRoles
 
 DEFAULT_LIMIT_SECONDS = 24 * 3600
 _REASON_CHARS, MESSAGE_BYTES = 1024, 1024
+_FAULT_REASONS = {
+    "out_of_memory": "AlgorithmError: See job logs for more information, exit code: 137",
+    "spot_interruption": "InternalServerError: We encountered an internal error. Please try again.",
+}
+"""The reasons of jobs that a fault rule ends."""
 
 
 class JobFailed(Exception):
@@ -88,6 +94,7 @@ class JobRunner:
     isolation: Isolation
     slots: threading.BoundedSemaphore
     grace_seconds: float
+    faults: FaultPlan
 
     def storage(self, role_arn: str, key: str = "") -> Storage:
         """S3 as the role; what it writes is encrypted with the KMS key, if one is given."""
@@ -152,6 +159,8 @@ class JobRunner:
             JobFailed: its exit code is not 0, or it exceeded its time limit.
             JobStopped: `stop` was set.
         """
+        if rule := self.faults.take("job", request.name):
+            raise JobFailed(_FAULT_REASONS[rule.fault])
         limit = (request.arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT_SECONDS
         base = {**self.roles.environment(request.role), "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         env = space.environment({**base, **{key: names.text(value) for key, value in own.items()}})

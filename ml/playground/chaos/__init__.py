@@ -1,0 +1,1 @@
+"""Runs the loop under seeded faults on both emulators, and checks invariants after each run."""

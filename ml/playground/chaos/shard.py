@@ -1,0 +1,56 @@
+"""Runs many seeds in one environment, and appends each result to a file, so that a killed shard can be continued."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ml.playground.chaos.environment import ChaosEnvironment
+from ml.playground.chaos.loop import Loop, Result
+
+_RUNS_OF_AN_ENVIRONMENT = 250
+"""The emulators keep the results of jobs and their logs, so that they are started anew after as many runs."""
+
+
+def run(
+    source: Path,
+    seeds: Iterable[int],
+    *,
+    results: Path | None = None,
+    each: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    """The results of the seeds that `results` does not have yet, each appended to it.
+
+    Args:
+        source: a checkout of the product.
+        each: called with each result.
+    """
+    done = {line["seed"] for line in read(results)} if results else set()
+    left = [seed for seed in seeds if seed not in done]
+    played: list[Result] = []
+    for start in range(0, len(left), _RUNS_OF_AN_ENVIRONMENT):
+        with tempfile.TemporaryDirectory(prefix="fraudops-chaos-") as folder:
+            log = Path(folder) / "verbs.log"
+            with ChaosEnvironment(source, Path(folder)) as environment, log.open("w", encoding="utf-8") as output:
+                loop = Loop(environment)
+                for seed in left[start : start + _RUNS_OF_AN_ENVIRONMENT]:
+                    with contextlib.redirect_stderr(output):
+                        result = loop.run(seed)
+                    played.append(result)
+                    if results is not None:
+                        with results.open("a", encoding="utf-8") as file:
+                            file.write(json.dumps(result.as_json()) + "\n")
+                    each(result)
+    return played
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """The results in a file; none if there is no file. A line that a kill has cut off is left out."""
+    if not results.is_file():
+        return []
+    lines = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
