@@ -73,20 +73,21 @@ def test_every_verb_has_help_an_example_and_described_options(name: str) -> None
         assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
 
 
-def test_readme_and_the_help_name_the_same_exit_codes() -> None:
-    """Each kind of error is in the README's table and in the help with its code."""
-    readme, text = (ROOT / "README.md").read_text(), fraudops("--help").stdout
+def test_operations_page_and_the_help_name_the_same_exit_codes() -> None:
+    """Each kind of error is in the table of docs/operations.md and in the help with its code."""
+    page, text = (ROOT / "docs/operations.md").read_text(), fraudops("--help").stdout
     kinds: list[type[errors.FraudopsError]] = [errors.FraudopsError, *errors.FraudopsError.__subclasses__()]
     for kind in kinds:
-        assert re.search(rf"\| {kind.exit_code} \|", readme), kind
+        assert re.search(rf"^\| {kind.exit_code} \|", page, re.M), kind
         assert re.search(rf"\b{kind.exit_code} ", text), kind
 
 
 def test_every_verb_named_in_the_documentation_exists() -> None:
-    """`fraudops VERB` in README and CONTRIBUTING is a verb of the command line."""
+    """`fraudops VERB` in a page is a verb of the command line."""
     words = {name.split()[0] for name in VERBS}
-    for document in ("README.md", "CONTRIBUTING.md", "model-config/README.md"):
-        for named in re.findall(r"fraudops ([a-z]+)", (ROOT / document).read_text()):
+    pages = [file.relative_to(ROOT).as_posix() for file in sorted((ROOT / "docs").glob("*.md"))]
+    for document in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "model-config/README.md", *pages):
+        for named in re.findall(r"`fraudops ([a-z][a-z-]*)", (ROOT / document).read_text()):
             assert named in words, f"{document}: fraudops {named}"
 
 

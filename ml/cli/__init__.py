@@ -13,7 +13,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ml.cli import audit, ci, data, drift, infrastructure, labels, local, release, score_and_evaluate, training
+from ml.cli import (
+    audit,
+    ci,
+    data,
+    drift,
+    exploration,
+    infrastructure,
+    labels,
+    local,
+    release,
+    score_and_evaluate,
+    training,
+)
 from ml.cli.options import SETTINGS
 from ml.errors import CloudError, FraudopsError
 
@@ -29,7 +41,8 @@ for panel, verbs, groups in (
     ("Data and training", training.app, {"data": data.app, "labels": labels.labels, "pipeline": training.pipeline}),
     ("Approval, deployment, drift", release.app, {"drift": drift.drift}),
     ("What happened, and why", audit.app, {}),
-    ("Models offline", score_and_evaluate.app, {}),
+    ("Data and models offline", exploration.app, {}),
+    ("Data and models offline", score_and_evaluate.app, {}),
     ("Checks of a pull request", ci.app, {}),
     ("Platform", infrastructure.app, {"infra": infrastructure.infra}),
     ("On this machine", local.app, {"local": local.local}),

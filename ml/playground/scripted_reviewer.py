@@ -27,7 +27,7 @@ RULE = (
     "has. A deployment is approved if its commit merged such a pull request. This is a script: no person looks at the "
     "model."
 )
-"""The whole rule; README.md quotes it."""
+"""The whole rule; docs/demo.md quotes it."""
 _FOLDER = "model-config/"
 _GATE_PASSED = "## Gate: passed"
 _WAITING = "waiting"

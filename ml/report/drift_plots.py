@@ -6,26 +6,21 @@ fired as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ml.model import category_levels
 from ml.model.drift.detector import DriftVerdict, FeatureDrift, Reference, Rules, WindowSummary
 from ml.model.drift.histogram import Column, Tally
 from ml.model.metrics import Confusion, rate
+from ml.report.plot_style import GRID, INK, MUTED, WIDTH_INCHES, drawing
 from ml.report.png import png
 
-_INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _REFERENCE, _WINDOW, _QUIET = "#59636e", "#0969da", "#b6bfc9"
 _FIRED = "#cf222e"
-_DPI, _WIDTH_INCHES = 120, 7.2
 _MAX_FEATURES = 31
 _MAX_WINDOWS = 12
 _MAX_LEVELS, _MAX_LEVEL_LETTERS = 8, 12
@@ -56,16 +51,16 @@ def draw(
 def features(verdict: DriftVerdict, rules: Rules) -> bytes:
     """The Jensen-Shannon distance of every input, the largest first."""
     ordered = sorted(verdict.features, key=lambda feature: feature.js)[-_MAX_FEATURES:]
-    with _drawing(1, 1, (_WIDTH_INCHES, 1.3 + 0.2 * len(ordered)), "Shift of each input") as (figure, grid):
+    with drawing(1, 1, (WIDTH_INCHES, 1.3 + 0.2 * len(ordered)), "Shift of each input") as (figure, grid):
         axes = grid[0]
         places = np.arange(len(ordered))
         axes.barh(places, [item.js for item in ordered], color=[_colour(item) for item in ordered], height=0.7)
         axes.set_yticks(places, [f"{item.name}{'  fired' if item.fired else ''}" for item in ordered])
-        axes.axvline(rules.data.min_js, color=_INK, lw=1, ls=(0, (4, 3)))
+        axes.axvline(rules.data.min_js, color=INK, lw=1, ls=(0, (4, 3)))
         axes.set_xlabel(f"Jensen-Shannon distance; dashed: the minimum effect size, {rules.data.min_js:g}")
         axes.set_xlim(0, max(1.15 * rules.data.min_js, 1.05 * max((item.js for item in ordered), default=0.0)))
         axes.margins(y=0.01)
-        axes.grid(axis="x", color=_GRID, lw=0.6)
+        axes.grid(axis="x", color=GRID, lw=0.6)
         return png(figure)
 
 
@@ -73,8 +68,8 @@ def distributions(reference: Reference, verdict: DriftVerdict, summary: WindowSu
     """The distributions of the inputs with the largest shift, in the drift reference and in the window."""
     columns = {column.name: column for column in reference.columns}
     top = verdict.top_features
-    inches = (_WIDTH_INCHES, 0.6 + 1.25 * len(top))
-    with _drawing(len(top), 1, inches, "Inputs with the largest shift", room=(0.02, 0.25)) as (figure, grid):
+    inches = (WIDTH_INCHES, 0.6 + 1.25 * len(top))
+    with drawing(len(top), 1, inches, "Inputs with the largest shift", room=(0.02, 0.25)) as (figure, grid):
         for axes, feature in zip(grid, top, strict=True):
             column = columns[feature.name]
             _densities(axes, column, summary.columns[feature.name], legend=axes is grid[0])
@@ -86,7 +81,7 @@ def distributions(reference: Reference, verdict: DriftVerdict, summary: WindowSu
                 f"{feature.name}: {figures}{fired}",
                 fontsize=8.5,
                 loc="left",
-                color=_INK,
+                color=INK,
             )
         return png(figure)
 
@@ -95,7 +90,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
     """The share of rows in each score bin; the bins have equal frequency on the test rows."""
     column = reference.scores
     then, now = _shares(column.summary.counts), _shares(summary.scores.bins)
-    with _drawing(1, 1, (_WIDTH_INCHES, 2.6), "Scores, from low to high", room=(0.07, 0.45)) as (figure, grid):
+    with drawing(1, 1, (WIDTH_INCHES, 2.6), "Scores, from low to high", room=(0.07, 0.45)) as (figure, grid):
         axes = grid[0]
         places = np.arange(len(then))
         axes.bar(places, 100 * now, width=0.9, color=_WINDOW, alpha=0.75, label="this window")
@@ -104,7 +99,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
         axes.set_ylabel("% of rows")
         axes.set_ylim(0, 1.3 * 100 * max(float(then.max()), float(now.max()), 1e-9))
         axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
-        axes.grid(axis="y", color=_GRID, lw=0.6)
+        axes.grid(axis="y", color=GRID, lw=0.6)
         return png(figure)
 
 
@@ -113,7 +108,7 @@ def outcomes(reference: Reference, verdict: DriftVerdict) -> bytes:
     assert verdict.labels is not None  # noqa: S101 - drawn only if there are labels
     then = Confusion(**reference.document["confusion"])
     now = Confusion(**verdict.labels["confusion"])
-    with _drawing(1, 2, (_WIDTH_INCHES, 2.9), "Rates on mature labels", room=(0.05, 0.65)) as (figure, grid):
+    with drawing(1, 2, (WIDTH_INCHES, 2.9), "Rates on mature labels", room=(0.05, 0.65)) as (figure, grid):
         _rates(grid[0], then, now)
         bands = reference.document["fraud_by_amount"]
         _bands(grid[1], bands["edges"], (bands["frauds"], bands["rows"]), verdict)
@@ -126,21 +121,21 @@ def window_history(history: Sequence[DriftVerdict]) -> bytes:
     last = sorted(windows[-1].features, key=lambda feature: -feature.js)[:_MAX_FEATURES]
     names = [feature.name for feature in last]
     table = np.array([[_js(window, name) for window in windows] for name in names])
-    with _drawing(1, 1, (_WIDTH_INCHES, 1.2 + 0.2 * len(names)), "Window by window") as (figure, grid):
+    with drawing(1, 1, (WIDTH_INCHES, 1.2 + 0.2 * len(names)), "Window by window") as (figure, grid):
         axes = grid[0]
         highest = max(0.2, float(np.nanmax(table)))
         image = axes.imshow(table, aspect="auto", cmap="YlOrRd", vmin=0, vmax=highest)
         for row, name in enumerate(names):
             for place, window in enumerate(windows):
                 if any(feature.name == name and feature.fired for feature in window.features):
-                    colour = "white" if table[row, place] > highest / 2 else _INK
+                    colour = "white" if table[row, place] > highest / 2 else INK
                     axes.text(place, row, "×", ha="center", va="center", fontsize=11, color=colour)
         axes.set_yticks(np.arange(len(names)), names)
         starts = [f"{window.start:%Y-%m-%d}" for window in windows]
         axes.set_xticks(np.arange(len(windows)), starts, rotation=30, ha="right")
         bar = figure.colorbar(image, ax=axes)
         bar.ax.tick_params(labelsize=7)
-        axes.set_title("Jensen-Shannon distance; × fired", fontsize=8, loc="left", color=_MUTED)
+        axes.set_title("Jensen-Shannon distance; × fired", fontsize=8, loc="left", color=MUTED)
         return png(figure)
 
 
@@ -168,7 +163,7 @@ def _densities(axes: Axes, column: Column, tally: Tally, *, legend: bool) -> Non
         axes.stairs(now[1:-1] / widths, edges, color=_WINDOW, lw=1.2)
         axes.stairs(then[1:-1] / widths, edges, color=_REFERENCE, lw=1.4, label="when the model was approved")
         words = f"below {100 * then[0]:.1f} → {100 * now[0]:.1f} %, above {100 * then[-1]:.1f} → {100 * now[-1]:.1f} %"
-        axes.text(0.995, 0.93, words, transform=axes.transAxes, ha="right", va="top", fontsize=7, color=_MUTED)
+        axes.text(0.995, 0.93, words, transform=axes.transAxes, ha="right", va="top", fontsize=7, color=MUTED)
         if legend:
             axes.legend(fontsize=7.5, frameon=False, loc="upper left")
     axes.set_yticks([])
@@ -209,8 +204,8 @@ def _rates(axes: Axes, then: Confusion, now: Confusion) -> None:
             axes.errorbar([place + aside], [value], yerr=arms, fmt="o", color=colour, ms=5, lw=1.4, capsize=2.5)
     axes.set_xticks(np.arange(len(figures)), list(figures))
     axes.set(ylim=(0, 1.05), xlim=(-0.5, len(figures) - 0.5))
-    axes.set_title("grey: approved, blue: this window; 95 %", fontsize=8, loc="left", color=_MUTED)
-    axes.grid(axis="y", color=_GRID, lw=0.6)
+    axes.set_title("grey: approved, blue: this window; 95 %", fontsize=8, loc="left", color=MUTED)
+    axes.grid(axis="y", color=GRID, lw=0.6)
 
 
 def _bands(
@@ -226,8 +221,8 @@ def _bands(
     names = [f"< {edges[0]:g}", *(f"≥ {edge:g}" for edge in edges)] if edges else ["all"]
     axes.set_xticks(places, names, rotation=30, ha="right")
     what = "% frauds by amount" if edges else "% frauds of all rows (the data has no amount)"
-    axes.set_title(f"{what}{': fired' if fired else ''}", fontsize=8, loc="left", color=_MUTED)
-    axes.grid(axis="y", color=_GRID, lw=0.6)
+    axes.set_title(f"{what}{': fired' if fired else ''}", fontsize=8, loc="left", color=MUTED)
+    axes.grid(axis="y", color=GRID, lw=0.6)
 
 
 def _rate(counts: Sequence[int], rows: Sequence[int]) -> NDArray[np.float64]:
@@ -237,36 +232,3 @@ def _rate(counts: Sequence[int], rows: Sequence[int]) -> NDArray[np.float64]:
 def _shares(counts: Sequence[int]) -> NDArray[np.float64]:
     array = np.asarray(counts, dtype=np.float64)
     return array / max(1.0, float(array.sum()))
-
-
-@contextmanager
-def _drawing(
-    rows: int,
-    columns: int,
-    inches: tuple[float, float],
-    title: str,
-    *,
-    room: tuple[float, float] | None = None,
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure and its axes. `room`: margins for labels, left (a share) and below (inches); computed if None."""
-    # Settings of matplotlib from files and from other code must not change the picture.
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})
-        figure = Figure(figsize=inches, dpi=_DPI, facecolor="white", layout="constrained" if room is None else None)
-        FigureCanvasAgg(figure)
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
-        grid = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
-        if room is not None:  # fixed margins: the constrained layout would draw everything several times
-            high = inches[1]
-            figure.subplots_adjust(
-                left=room[0], right=0.985, bottom=room[1] / high, top=1 - 0.55 / high, hspace=0.75, wspace=0.15
-            )
-        for axes in grid:
-            axes.set_axisbelow(True)
-            axes.tick_params(labelsize=7.5, colors=_INK, length=2)
-            axes.xaxis.label.set_fontsize(8)
-            axes.yaxis.label.set_fontsize(8)
-            for side in axes.spines.values():
-                side.set_visible(False)
-        yield figure, grid

@@ -167,6 +167,6 @@ def test_approval_lets_a_protected_pull_request_merge(bot: BotEnvironment, revie
 
 
 def test_rule_is_quoted_where_the_demo_is_described() -> None:
-    """README.md has the whole rule, word for word."""
-    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    """docs/demo.md has the whole rule, word for word."""
+    text = " ".join((ROOT / "docs/demo.md").read_text("utf-8").split())
     assert RULE in text
