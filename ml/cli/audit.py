@@ -56,13 +56,19 @@ def history(
 @verb(app, example="fraudops status")
 def status(
     repository: OnGithub = None,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="For workflows: write summary and warnings; differences are no error."),
+    ] = False,
     repo: Repo = HERE,
 ) -> View:
     """Compare Git with the cloud and name every difference; change nothing."""
-    from ml.commands.status import status as run
+    from ml.commands import status as comparing
 
-    result = run(repo, repository=repository)
-    return View(value=result, text=result.text, error=result.error)
+    result = comparing.status(repo, repository=repository)
+    if report:
+        comparing.report(result)
+    return View(value=result, text=result.text, error=None if report else result.error)
 
 
 @verb(app, example="fraudops reproduce 3")

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ml import console
 from ml.audit.disagreement import Disagreement
 from ml.diagnosis import monitoring, policies, schedule, served_model, stacks
 from ml.diagnosis.check import Check
 from ml.diagnosis.subjects import Subjects
 from ml.errors import CloudError, FraudopsError, GitError
+from ml.gitops.markdown_escaping import code, table, text
 from ml.gitops.repository import Repository
+from ml.workflow import runner_commands
 
 State = Literal["equal", "differs", "cannot tell"]
 _STATES: dict[str, State] = {"ok": "equal", "will fail": "differs", "cannot tell": "cannot tell"}
@@ -92,6 +95,23 @@ def status(root: Path, *, repository: str | None = None) -> Status:
     )
 
 
+def report(found: Status) -> None:
+    """Publishes the comparisons as the summary and the warnings of a workflow's step; outside a workflow nothing."""
+    named = [item for item in found.comparisons if item.state == "differs"]
+    named += [item for item in found.comparisons if item.state == "cannot tell" and not item.pending]
+    for item in named:
+        console.command(runner_commands.annotate("warning", f"{item.subject} {item.state}: {item.detail}"))
+    equal = sum(item.state == "equal" for item in found.comparisons)
+    shown = [(text(item.subject), item.state, text(item.detail)) for item in named]
+    parts = [f"### {found.differs} of {len(found.comparisons)} subjects differ from Git" if found.differs else _EQUAL]
+    parts += [table(("subject", "state", "detail"), shown)] if shown else []
+    parts.append(f"{equal} subjects are equal at {code(found.commit[:12])}. Nothing was changed.")
+    runner_commands.summary("\n\n".join(parts))
+
+
+_EQUAL = "### Nothing differs from Git"
+
+
 def _comparison(check: Check) -> Comparison:
     return Comparison(subject=check.subject, state=_STATES[check.state], detail=check.detail, pending=check.pending)
 
@@ -102,4 +122,4 @@ def _not_compared(subjects: list[str], every: int) -> CloudError:
     )
 
 
-_PARTS = (served_model.checks, monitoring.checks, policies.checks, stacks.checks, schedule.checks)
+_PARTS = (served_model.checks, monitoring.checks, policies.checks, stacks.comparisons, schedule.checks)

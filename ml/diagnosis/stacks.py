@@ -21,9 +21,14 @@ _IN_PROGRESS = "_IN_PROGRESS"
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
-    """The checks of both stacks, the platform's first."""
-    platform, roles = subjects.stacks
+    """The checks of both stacks, the platform's first; and whether another stack of the account is in their way."""
     yield run("stack names", lambda: _names(subjects))
+    yield from comparisons(subjects)
+
+
+def comparisons(subjects: Subjects) -> Iterator[Check]:
+    """Those of `checks` that compare the two stacks with Git. They read no other stack of the account."""
+    platform, roles = subjects.stacks
     yield run(f"stack {platform}", lambda: _state(subjects, platform))
     yield run(f"template {platform}", lambda: _platform_template(subjects))
     yield run(f"drift of {platform}", lambda: _drift(subjects, platform))

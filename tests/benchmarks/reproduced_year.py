@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from ml import clock, config
 from ml.commands.reproduce import reproduce
-from ml.playground import simulated_year
+from ml.playground import demo_round, simulated_year
 from ml.simulate import scenario
 from ml.simulate.year_traffic import ROWS
 
@@ -76,21 +77,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     table: list[dict[str, Any]] = []
-    summarize = simulated_year.summarize
 
     def compare_first(operator: Any, *arguments: Any, **options: Any) -> Any:
         table.extend(reproduce_all(operator.root))
-        return summarize(operator, *arguments, **options)
+        return demo_round.summarize(operator, *arguments, **options)
 
-    simulated_year.summarize = compare_first  # the emulators stop when the year returns
-    simulated_year.run(
-        Path(__file__).resolve().parents[2],
-        out=given.out,
-        scenario_name=given.scenario,
-        months=given.months,
-        rows=given.rows,
-        seed=given.seed,
-    )
+    with patch.object(simulated_year, "summarize", compare_first):  # the emulators stop when the year returns
+        simulated_year.run(
+            Path(__file__).resolve().parents[2],
+            out=given.out,
+            scenario_name=given.scenario,
+            months=given.months,
+            rows=given.rows,
+            seed=given.seed,
+        )
     document = {"machine": MACHINE, "approvals": table}
     (given.out / "reproduced.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0 if table and all(row["reproduced"] for row in table) else 1

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from ml import config
 from ml.audit.disagreement import Disagreement
-from ml.aws import platform_stack, registry
+from ml.aws import platform_stack, registry, session
 from ml.aws.session import client
 from ml.cli import app
 from ml.commands.status import Status, status
 from ml.errors import CloudError, GitError
 from tests.commands.status_changes import CHANGES, Change, disabled_rule
+from tests.harness.aws.workflow_identity import WorkflowIdentity
 from tests.harness.github.emulator import NAME
 from tests.harness.platform import account as accounts
 from tests.harness.platform.account import ReadyAccount
@@ -123,6 +124,33 @@ def test_what_cannot_be_read_ends_the_verb(account: ReadyAccount, monkeypatch: p
     assert found.differs == 0
     assert isinstance(found.error, CloudError)
     assert re.search(r"[1-9]\d* of \d+ subjects could not be compared with Git: .*drift schedule", str(found.error))
+
+
+def test_drift_role_may_read_what_status_compares(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """drift.yml runs the verb with its role: every subject is compared, and no call is denied."""
+    everything = {item.subject: item.state for item in compare(account).comparisons}
+    WorkflowIdentity(account.env.clouds.aws).assume(account.variables["FRAUDOPS_ROLE_DRIFT"], monkeypatch)
+    session.renew()
+    found = compare(account)
+    assert {item.subject: item.state for item in found.comparisons} == everything, found.text
+    assert found.error is None
+
+
+def test_report_names_differences_and_is_no_error(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step's summary and warnings have each difference; the step itself succeeds."""
+    summary = account.root.parent / "status-summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    arguments = ["status", "--report", "--repo", str(account.root)]
+    with disabled_rule(account):
+        shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"::warning.*::rule ApprovedRule differs: rule .* is disabled", shown.output)
+    text = summary.read_text("utf-8")
+    assert re.search(r"### 1 of \d+ subjects differ from Git\n", text)
+    assert "| rule ApprovedRule | differs |" in text
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert "### Nothing differs from Git\n" in summary.read_text("utf-8")
 
 
 def test_deleted_package_differs(account: ReadyAccount) -> None:

@@ -215,7 +215,7 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
     """Roles that read and write the lake may encrypt; the one that pull requests may assume only decrypts."""
     found: dict[str, set[str]] = {}
     for name, policy in managed(template).items():
-        if name in ("InfraKeyPolicy", "PlatformBoundary"):
+        if name in ("InfraKeyPolicy", "PlatformBoundary", "DriftComparesAccount"):
             continue
         assert template["Resources"][name]["Condition"] == "HasKey"
         (statement,) = policy["PolicyDocument"]["Statement"]
@@ -223,6 +223,15 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
         found |= {role["Ref"]: set(as_list(statement["Action"])) for role in policy["Roles"]}
     both = {"kms:Decrypt", "kms:GenerateDataKey"}
     assert found == {"TrainRole": both, "DeployRole": both, "DriftRole": both, "PlanRole": {"kms:Decrypt"}}
+
+
+def test_comparison_of_the_account_reads_only(template: dict[str, Any]) -> None:
+    """What drift.yml may do for `fraudops status` changes nothing, and its role alone has it."""
+    policy = managed(template)["DriftComparesAccount"]
+    assert policy["Roles"] == [{"Ref": "DriftRole"}]
+    allowed = {action for each in policy["PolicyDocument"]["Statement"] for action in as_list(each["Action"])}
+    assert allowed
+    assert all(re.fullmatch(r"[a-z0-9]+:(Describe|Get|List)\w+", action) for action in allowed)
 
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},
     "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
-    "drift.yml": {"labels collect", "drift check", "drift request"},
+    "drift.yml": {"labels collect", "status", "drift check", "drift request"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
     "serving-image.yml": {"serving-image"},
@@ -192,7 +192,7 @@ def test_step_is_one_verb() -> None:
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
             r"fraudops ((?:drift |infra |labels )?[a-z-]+)"
-            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over)?',
+            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over| --report)?',
             script.strip(),
         )
         if match is None:
@@ -218,8 +218,11 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
     """It fails the job, and so the run; the check runs unless the set-up failed, and the request needs its output."""
     check, request = job("drift.yml", "check"), job("drift.yml", "request")
     conditions = {step["name"]: step.get("if") for step in check.steps()}
-    assert list(conditions) == ["Check out", "Set up", "Import labels from the inbox", "Check for drift"]
+    *first, last = conditions
+    assert first == ["Check out", "Set up", "Import labels from the inbox", "Check for drift"]
+    assert last == "Compare the account with Git"
     assert conditions["Check for drift"] == "${{ !cancelled() && steps.setup.outcome == 'success' }}"
+    assert conditions[last] == conditions["Check for drift"]
     assert conditions["Import labels from the inbox"] is None
     assert str(request.raw["if"]).startswith("${{ !cancelled() && needs.check.outputs.hand_over != '' && ")
 

@@ -58,7 +58,7 @@ GRANTS = {
         "not-run": {},
     },
     "drift.yml": {
-        "check": {"contents": "read", "issues": "write", "id-token": "write"},
+        "check": {"actions": "read", "contents": "read", "issues": "write", "id-token": "write"},
         "request": {"contents": "write", "pull-requests": "write", "issues": "write", "actions": "write"},
         "not-run": {},
     },

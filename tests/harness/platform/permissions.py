@@ -26,6 +26,7 @@ FUNCTION = f"{WORKFLOW_PERMISSIONS}::test_deploy_function_refuses_and_reports_wi
 TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_the_gate_and_are_proposed"
 DRIFT = "tests/workflows/test_run_drift.py::test_drift_creates_a_request_and_the_request_a_training"
 COLLECT = f"{WORKFLOW_PERMISSIONS}::test_drift_role_collects_labels"
+STATUS = "tests/commands/test_status.py::test_drift_role_may_read_what_status_compares"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
 CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
@@ -46,6 +47,17 @@ USED_BY: Mapping[Statement, str] = {
     ("github-DriftRole", "PublishDriftMetrics"): DRIFT,
     ("github-DriftRole", "ReadPlatformStack"): DRIFT,
     ("github-DriftRole", "ReadTrafficLabelsAndArchives"): DRIFT,
+    ("github-DriftRole", "ListDeployments"): STATUS,
+    ("github-DriftRole", "ListPackages"): STATUS,
+    ("github-DriftRole", "ReadAlarms"): STATUS,
+    ("github-DriftRole", "ReadBucketPolicies"): STATUS,
+    ("github-DriftRole", "ReadEndpointAndPackages"): STATUS,
+    ("github-DriftRole", "ReadEventRules"): STATUS,
+    ("github-DriftRole", "ReadOrderHistoryAndServedArchive"): STATUS,
+    ("github-DriftRole", "ReadPlatformTemplate"): STATUS,
+    ("github-DriftRole", "ReadPolicies"): STATUS,
+    ("github-DriftRole", "ReadRoles"): STATUS,
+    ("github-DriftRole", "ReadRolesStack"): STATUS,
     ("github-DriftRole", "WriteDriftChecks"): DRIFT,
     ("github-InfraRole", "AttachPlatformPolicies"): INFRA,
     ("github-InfraRole", "ChangeAlarmsDashboardAndLogs"): INFRA,
