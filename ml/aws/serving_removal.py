@@ -66,32 +66,35 @@ def remove(found: Serving) -> None:
         _delete(f"model {name}", partial(sagemaker.delete_model, ModelName=name))
 
 
-def has_pipeline() -> bool:
-    """Whether the training pipeline exists."""
+def pipelines() -> tuple[str, ...]:
+    """Those of the training pipeline and the one of `reproduce` that exist, by name."""
+    names = (platform_stack.pipeline_name(), platform_stack.reproduction_pipeline_name())
+    return tuple(name for name in names if _exists(name))
+
+
+def remove_pipeline(name: str) -> None:
+    """Stops the running executions of the pipeline `name` with their jobs, and deletes it."""
+    for arn in executions.running(name):
+        try:
+            executions.stop(arn, timeout_seconds=_STOP_SECONDS)
+        except TimeoutError as error:
+            raise CloudError(f"execution {arn} has not stopped after {_STOP_SECONDS // 60} minutes") from error
+    with session.explained(f"deleting pipeline {name}"):
+        session.client("sagemaker").delete_pipeline(PipelineName=name)
+
+
+def _exists(pipeline: str) -> bool:
     from botocore.exceptions import ClientError
 
-    name = platform_stack.pipeline_name()
-    with session.explained(f"looking for pipeline {name}"):
+    with session.explained(f"looking for pipeline {pipeline}"):
         try:
-            session.client("sagemaker").describe_pipeline(PipelineName=name)
+            session.client("sagemaker").describe_pipeline(PipelineName=pipeline)
         except ClientError as error:
             # AWS has a code of its own for this operation; others of SageMaker have none for what does not exist.
             if session.code(error) == "ResourceNotFound" or "could not find" in str(error).lower():
                 return False
             raise
     return True
-
-
-def remove_pipeline() -> None:
-    """Stops the running executions with their jobs, and deletes the pipeline."""
-    for arn in executions.running():
-        try:
-            executions.stop(arn, timeout_seconds=_STOP_SECONDS)
-        except TimeoutError as error:
-            raise CloudError(f"execution {arn} has not stopped after {_STOP_SECONDS // 60} minutes") from error
-    name = platform_stack.pipeline_name()
-    with session.explained(f"deleting pipeline {name}"):
-        session.client("sagemaker").delete_pipeline(PipelineName=name)
 
 
 def _delete(what: str, call: Callable[[], Any]) -> None:

@@ -49,7 +49,7 @@ class Found:
 
     stack: str
     variables: tuple[str, ...]
-    pipeline: bool
+    pipelines: tuple[str, ...]
     serving: serving_removal.Serving
     stacks: tuple[str, ...]
     buckets: tuple[str, ...]
@@ -60,7 +60,7 @@ class Found:
         """One line for each thing that would be removed, but for the buckets."""
         return [
             *(f"variable {name}" for name in self.variables),
-            *([f"pipeline {platform.pipeline_name()} and its executions"] if self.pipeline else []),
+            *(f"pipeline {name} and its executions" for name in self.pipelines),
             *([f"endpoint {self.serving.endpoint}"] if self.serving.endpoint else []),
             *(f"endpoint configuration {name}" for name in self.serving.configurations),
             *(f"model {name}" for name in self.serving.models),
@@ -99,7 +99,7 @@ def survey(*, repository: str | None = None) -> Found:
     return Found(
         stack=name,
         variables=tuple(_variables(repository)) if repository is not None else (),
-        pipeline=serving_removal.has_pipeline(),
+        pipelines=serving_removal.pipelines(),
         serving=serving_removal.Serving(
             endpoint=next((each.endpoint for each in serving if each.endpoint), None),
             configurations=tuple(item for each in serving for item in each.configurations),
@@ -132,9 +132,9 @@ def teardown(found: Found, *, buckets: bool, repository: str | None = None) -> T
     if found.variables and repository is not None:
         with stage(f"Variables of {repository}"):
             _delete_variables(repository, found.variables)
-    if found.pipeline:
-        with stage(f"Pipeline {platform.pipeline_name()}"):
-            serving_removal.remove_pipeline()
+    for name in found.pipelines:
+        with stage(f"Pipeline {name}"):
+            serving_removal.remove_pipeline(name)
     if found.serving.endpoint or found.serving.configurations or found.serving.models:
         with stage("Endpoint, configurations and models"):
             serving_removal.remove(found.serving)

@@ -69,9 +69,9 @@ def use(checkout: Path) -> dict[str, Any]:
         sagemaker.create_endpoint_config(EndpointConfigName=model, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-0001-0123456789ab")
     definition = {"Version": "2020-12-01", "Steps": [{"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}}]}
-    if not serving_removal.has_pipeline():
+    for pipeline in {f"{name}-training", f"{name}-reproduction"} - set(serving_removal.pipelines()):
         sagemaker.create_pipeline(
-            PipelineName=platform_stack.pipeline_name(),
+            PipelineName=pipeline,
             PipelineDefinition=json.dumps(definition),
             RoleArn=role,
             ClientRequestToken="t" * 32,
@@ -96,6 +96,7 @@ def test_everything_is_removed_and_the_rest_is_explained(checkout: Path) -> None
     result = teardown(found, buckets=True)
     assert [line.split()[0] for line in result.removed] == [
         "pipeline",
+        "pipeline",
         "endpoint",
         "endpoint",
         "model",
@@ -119,7 +120,7 @@ def test_everything_is_removed_and_the_rest_is_explained(checkout: Path) -> None
     assert platform_stack.describe_stack(f"{name}-github") is None
     assert not bucket_removal.exists(used["bucket"])
     assert session.client("sagemaker").list_models(NameContains=f"{name}-eu")["Models"]
-    assert not serving_removal.has_pipeline()
+    assert serving_removal.pipelines() == ()
     roles = session.client("iam").list_roles()["Roles"]
     assert not [role["RoleName"] for role in roles if role["RoleName"].startswith(name)]
 
