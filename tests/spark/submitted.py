@@ -28,8 +28,8 @@ def submit(
         "PYSPARK_DRIVER_PYTHON": str(python),
     }
     spark_submit, application = str(home / "bin/spark-submit"), str(ROOT / "tests/spark" / program)
-    master, memory = f"local-cluster[{workers},1,{memory_megabytes}]", f"{memory_megabytes}m"
-    command = [spark_submit, "--master", master, "--executor-memory", memory, application]
+    master, memory = f"local-cluster[{workers},1,{memory_megabytes}]", f"spark.executor.memory={memory_megabytes}m"
+    command = [spark_submit, "--master", master, "--conf", memory, application]
     with (folder / "errors").open("w", encoding="utf-8") as errors:
         return subprocess.Popen(
             [*command, *arguments], env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, text=True
