@@ -29,7 +29,7 @@ class TrainingDispatch:
         """Dispatches the training for a request that was just pushed. False if the push triggers it."""
         if bot_pull_requests.push_triggers_workflows():
             return False
-        inputs = {"reason": f"{kind}: retrain request of the drift check, {name}"}
+        inputs = {"reason": f"{_cause(name)}, {kind} (request {name})"}
         pull_requests.dispatch(self._github, TRAINING_WORKFLOW, ref=self._main, inputs=inputs)
         return True
 
@@ -47,3 +47,9 @@ class TrainingDispatch:
         started = pull_requests.list_run_commits(self._github, TRAINING_WORKFLOW, branch=self._main)
         known = [sha for sha in started if self._remote.resolve(sha) is not None]
         return any(self._remote.is_ancestor(commit, sha) for sha in known)
+
+
+def _cause(name: str) -> str:
+    """What the request `name` is about, e.g. "concept drift found on 2026-07-18"; the run's title shows it."""
+    stamp, _, cause = name.partition("-")
+    return f"{cause.replace('-', ' ')} found on {stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}"

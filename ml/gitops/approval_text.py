@@ -12,15 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from ml import config
-from ml.gitops import comments, commit_messages, metric_tables
+from ml.gitops import approval_decision, comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
 from ml.gitops.markdown_escaping import code, details, fence, image, link, table, text
 
 _DIFF_CHARACTERS, _EVIDENCE_CHARACTERS, _MAX_REQUESTS = 20_000, 3_000, 8
 REPLACES = "Replaces "
 _IMAGES = {
+    "decision.png": "Precision and recall of both models on the test rows, and the alerts a day against the share of "
+    "frauds and of their amount that is found",
     "confusion-matrix.png": "Confusion matrix on the test rows",
-    "precision-recall.png": "Precision and recall on the test rows",
 }
 
 
@@ -49,6 +50,7 @@ class Page:
         commit_url, run_url: URLs to link.
         asked: the reason of a manual dispatch.
         replaces: numbers of the pull requests that this one replaces.
+        better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
     """
 
     record: config.ApprovalRecord
@@ -64,6 +66,7 @@ class Page:
     run_url: str | None = None
     asked: str = ""
     replaces: Sequence[int] = ()
+    better_threshold: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +86,13 @@ def render(page: Page) -> str:
     """The body of the pull request, within GitHub's length limit. Omitted parts say where to find them."""
     sections = [
         _Section(full=_summary(page)),
+        _Section(full=_pictures(page, ["decision.png"])),
         _Section(full=_gate(page.evaluation)),
         _Section(full="## Metrics on the test rows\n\n" + metric_tables.metrics(page.evaluation)),
         _Section(full="## Comparison with the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
         _Section(full="## Threshold and alerts\n\n" + metric_tables.alerts(page.evaluation)),
         _Section(full="## Alert budget: alerts against losses\n\n" + metric_tables.budget(page.evaluation)),
-        _Section(full=_pictures(page)),
+        _Section(full=_pictures(page, ["confusion-matrix.png"])),
         _data(page),
         _configuration(page),
         _why(page),
@@ -119,13 +123,14 @@ def _summary(page: Page) -> str:
     return "\n".join(
         [
             marker(record.approval),
-            *_not_compared(page),
+            *_decision(page),
             f"**Merging this serves approval {commit_messages.number(record.approval)} "
             f"on {code(page.serving.endpoint)} {instead}.** "
             f"Recall is {metric_tables.share(recall)}, the false-positive rate "
             f"{metric_tables.share(false_positive_rate)}: {evaluation['positives']:,} frauds among "
             f"{evaluation['rows']:,} test rows.",
             "",
+            *([f"⚠️ {text(page.better_threshold)}", ""] if page.better_threshold else []),
             *metric_tables.question(evaluation),
             f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
             *([metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []),
@@ -134,8 +139,11 @@ def _summary(page: Page) -> str:
     )
 
 
-def _not_compared(page: Page) -> list[str]:
-    """The first sentence of a model that was not compared with the champion; none if it was, or if there is none."""
+def _decision(page: Page) -> list[str]:
+    """The first sentence: how the model compares with the champion, or why it was not; none if there is no champion."""
+    compared = approval_decision.sentence(page.record, page.evaluation)
+    if compared:
+        return [f"**{text(compared)}**"]
     reason = metric_tables.not_compared(page.evaluation)
     if not reason or page.record.champion is None:
         return []
@@ -161,8 +169,8 @@ def _gate(evaluation: Mapping[str, Any]) -> str:
     )
 
 
-def _pictures(page: Page) -> str:
-    shown = [image(words, page.pictures[name]) for name, words in _IMAGES.items() if name in page.pictures]
+def _pictures(page: Page, names: Iterable[str]) -> str:
+    shown = [image(_IMAGES[name], page.pictures[name]) for name in names if name in page.pictures]
     return "\n".join(shown)
 
 

@@ -140,20 +140,6 @@ def evidence(subject: str) -> str:
     )
 
 
-def approval_title(approval: ApprovalRecord) -> str:
-    """The title of an approval's pull request; it begins with the kind of a run that was no fit.
-
-    It says so if the model was not compared with the champion.
-    """
-    recall = approval.metrics.get("recall")
-    figures = f": recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f})" if recall else ""
-    first = "Serve" if approval.kind == "fit" else f"{approval.kind}: serve"
-    champion = approval.champion
-    uncompared = champion is not None and champion.comparison == "not possible"
-    against = f", not compared with {number(champion.approval)}" if champion is not None and uncompared else ""
-    return f"{first} approval {number(approval.approval)}{against}{figures}"
-
-
 def rollback_title(approval: int, *, failed: int | None) -> str:
     """The title of a rollback's pull request; `failed` is the approval whose deployment failed, if one did."""
     because = f"Deployment of approval {number(failed)} failed: " if failed is not None else ""

@@ -1,21 +1,19 @@
 """Formats evaluation.json as Markdown tables: metrics with intervals and counts, champion comparison, alerts.
 
-A missing figure is shown with its reason. Computes nothing except daily rates.
+A missing figure is shown with its reason. Computes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from ml import config
 from ml.errors import ConfigError
-from ml.gitops import commit_messages
+from ml.gitops import commit_messages, daily_rates
 from ml.gitops.markdown_escaping import code, table, text
 
 CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
-_DAY = 86_400.0
 
 # name in evaluation.json → label, unit of its counts, whether it is shown in percent
 _FIGURES = {
@@ -162,8 +160,6 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
     else:
         number = f"{value:g}" if threshold["policy"] in ("fixed", "min_cost") else _percent(value)
         words = policy.format(number, expected["source"] if expected else "validation")
-    window = evaluation["windows"]["test"]
-    seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
     rows = [
         ("alerts at a score of", f"{threshold['score']:.6g}"),
         ("chosen by", f"{code(threshold['policy'])}: {words}"),
@@ -171,9 +167,9 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
         ("alerts among the test rows", f"{raised:,}, of which {counts['true_positives']:,} are frauds"),
         (
             "alerts a day",
-            f"{_rate(raised, seconds)}, of which {_rate(counts['true_positives'], seconds)} are frauds"
-            if seconds > 0
-            else "not known: all test rows have the same time",
+            daily_rates.unknown(evaluation)
+            or f"{daily_rates.rate(raised, evaluation)}, of which "
+            f"{daily_rates.rate(counts['true_positives'], evaluation)} are frauds",
         ),
         ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
     ]
@@ -204,7 +200,7 @@ def question(evaluation: Mapping[str, Any]) -> list[str]:
 def budget(evaluation: Mapping[str, Any]) -> str:
     """What other alert budgets would alert, find and miss on the test rows; first, whether a person must decide."""
     found = evaluation["budget"]
-    days = found["days"]
+    days = daily_rates.days(evaluation) or 0.0
 
     def row(each: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
         caught = _percent(each["value_recall"]) if each["value_recall"] is not None else "–"
@@ -236,8 +232,7 @@ _NOTHING_FITTED: Mapping[config.RunKind, str] = {
 
 def threshold_change(evaluation: Mapping[str, Any]) -> str:
     """The champion's threshold and the new one on the same test rows: score, alerts a day, recall, false positives."""
-    change, window = evaluation["threshold_change"], evaluation["windows"]["test"]
-    seconds = (datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])).total_seconds()
+    change = evaluation["threshold_change"]
     before, after = change["champion"], change["new"]
 
     def row(label: str, write: Callable[[Mapping[str, Any]], str]) -> tuple[str, str, str]:
@@ -245,7 +240,7 @@ def threshold_change(evaluation: Mapping[str, Any]) -> str:
 
     rows = [
         row("alerts at a score of", lambda each: f"{each['score']:.6g}"),
-        row("alerts a day", lambda each: _rate(each["alerts"], seconds) if seconds > 0 else "not known"),
+        row("alerts a day", lambda each: daily_rates.rate(each["alerts"], evaluation)),
         row("recall", lambda each: share(each["recall"])),
         row("false-positive rate", lambda each: share(each["false_positive_rate"])),
     ]
@@ -255,10 +250,6 @@ def threshold_change(evaluation: Mapping[str, Any]) -> str:
             table(("on the test rows", "new", "champion's"), rows, numbers=(1, 2)),
         ]
     )
-
-
-def _rate(count: int, seconds: float) -> str:
-    return f"{count / seconds * _DAY:,.1f}"
 
 
 def _decimals(value: float) -> str:

@@ -6,7 +6,7 @@ fonts and the time are not used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter
 
+from ml.report import threshold_points
 from ml.report.png import png
+from ml.report.threshold_points import Better
 
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _GOOD, _BAD, _CURVE = "#1a7f37", "#cf222e", "#0969da"
+_CHAMPION, _MONEY = "#6639ba", "#9a6700"
 _DPI = 144
 _INCHES = (5.6, 4.2)  # 806 × 604 pixels: two fit side by side in a pull request
+_WIDE_INCHES = (10.4, 6.0)  # 1498 × 864 pixels, two panels
 
 
 def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
@@ -69,31 +75,109 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
         return png(figure)
 
 
-def precision_recall_curve(evaluation: Mapping[str, Any]) -> bytes:
-    """Precision at every recall, with the model's threshold marked and the share of frauds as the floor.
+def decision(evaluation: Mapping[str, Any], *, days: float | None) -> bytes:
+    """The picture that the decision rests on: precision and recall of both models, and what thresholds cost and find.
 
-    A model without information has the precision of the floor: compare average precision with it, not with 0.5.
+    The curve is the new model's, with its vertical parts. evaluation.json has no curve of the champion: its operating
+    point on the rows of the comparison stands for it. A model without information has the precision of the floor:
+    compare average precision with it, not with 0.5.
 
     Args:
-        evaluation: as evaluation.json; `curves`, `metrics`, `rows`, `positives` and `threshold` are read.
+        evaluation: as evaluation.json.
+        days: the number of days that the test rows stand for; None if unknown, then alerts are counted in all.
     """
-    points = np.array(evaluation["curves"]["precision_recall"], dtype=np.float64).reshape(-1, 3)
-    metrics = evaluation["metrics"]
-    floor = evaluation["positives"] / evaluation["rows"] if evaluation["rows"] else 0.0
-    average = _with_interval(metrics.get("average_precision"))
-    with _drawing("Precision and recall on the test rows", evaluation) as (figure, axes):
-        # Between two points, precision is that of the next point: linear interpolation would be too optimistic.
-        axes.step(points[:, 0], points[:, 1], where="pre", color=_CURVE, lw=1.8, label=f"average precision {average}")
-        axes.axhline(floor, color=_MUTED, lw=1, ls=(0, (4, 3)), label=f"alerting at random: {_percent(floor)}")
-        recall, precision = (metrics.get(name) for name in ("recall", "precision"))
-        if _is_defined(recall) and _is_defined(precision):
-            _draw_operating_point(axes, recall, precision)
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall: share of the frauds that are found")
-        axes.set_ylabel("precision: share of the alerts that are frauds")
-        axes.grid(color=_GRID, lw=0.6)
-        axes.set_axisbelow(True)
-        axes.legend(loc="lower left", fontsize=8, frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
+    with _settings():
+        engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)
+        figure = Figure(figsize=_WIDE_INCHES, dpi=_DPI, facecolor="white", layout=engine)
+        FigureCanvasAgg(figure)
+        left, right = figure.subplots(1, 2)
+        _style(left, "Precision and recall on the test rows", evaluation)
+        _style(right, "What a threshold costs and finds", evaluation)
+        _draw_precision_recall(left, evaluation)
+        _draw_trade_off(right, evaluation, days)
         return png(figure)
+
+
+def _draw_precision_recall(axes: Axes, evaluation: Mapping[str, Any]) -> None:
+    metrics, champion = evaluation["metrics"], _champion_point(evaluation)
+    floor = evaluation["positives"] / evaluation["rows"] if evaluation["rows"] else 0.0
+    points = np.array(threshold_points.curve(evaluation), dtype=np.float64).reshape(-1, 2)
+    average = _with_interval(metrics.get("average_precision"))
+    axes.plot(points[:, 0], points[:, 1], color=_CURVE, lw=1.8, label=f"this model: average precision {average}")
+    axes.axhline(floor, color=_MUTED, lw=1, ls=(0, (4, 3)), label=f"alerting at random: {_percent(floor)}")
+    recall, precision = (metrics.get(name) for name in ("recall", "precision"))
+    if _is_defined(recall) and _is_defined(precision):
+        _draw_operating_point(axes, recall, precision)
+    if champion is not None:
+        words = f"champion, on {evaluation['champion']['rows']:,} rows new to it:\nrecall {champion[0]:.3f}, "
+        words += f"precision {champion[1]:.3f}"
+        axes.plot(*champion, "s", color=_CHAMPION, ms=8, mfc="none", mew=1.8, label=words)
+    _draw_better(axes, evaluation, lambda found: (found.recall, found.precision))
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall: share of the frauds that are found")
+    axes.set_ylabel("precision: share of the alerts that are frauds")
+    _legend(axes)
+
+
+def _draw_trade_off(axes: Axes, evaluation: Mapping[str, Any], days: float | None) -> None:
+    """Alerts a day against the share of the frauds and of their amount that is found."""
+    per = days or 1.0
+    points = [point for point in threshold_points.curve(evaluation) if point[1] > 0]
+    found = [(threshold_points.alerts(evaluation, point) / per, point[0]) for point in points]
+    if found:
+        axes.plot(*zip(*found, strict=True), color=_CURVE, lw=1.8, label="frauds found")
+    amounts = [
+        (each["alerts"] / per, each["value_recall"])
+        for each in evaluation["budget"]["options"]
+        if each["value_recall"] is not None and each["alerts"]
+    ]
+    if amounts:
+        line = (0, (2, 2))
+        axes.plot(*zip(*amounts, strict=True), "^", color=_MONEY, ls=line, ms=6, label="amount of the frauds found")
+    counts, recall = evaluation["confusion"], evaluation["metrics"].get("recall")
+    raised = counts["true_positives"] + counts["false_positives"]
+    if raised and _is_defined(recall):
+        now = raised / per
+        label = f"at the threshold: {now:,.1f} alerts" + (" a day" if days else "")
+        axes.plot(now, recall["value"], "o", color=_BAD, ms=7, label=label)
+    champion = _champion_point(evaluation)
+    if champion is not None and champion[1] > 0:
+        share = champion[0] * evaluation["champion"]["positives"] / champion[1] / evaluation["champion"]["rows"]
+        theirs = share * evaluation["rows"] / per
+        label = f"champion: {theirs:,.1f} alerts" + (" a day" if days else "")
+        axes.plot(theirs, champion[0], "s", color=_CHAMPION, ms=8, mfc="none", mew=1.8, label=label)
+    _draw_better(
+        axes,
+        evaluation,
+        lambda each: (threshold_points.alerts(evaluation, (each.recall, each.precision)) / per, each.recall),
+    )
+    axes.set(ylim=(0, 1.02), xlabel="alerts a day" if days else "alerts among the test rows; no whole day of data")
+    if found or amounts:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.set_ylabel("share that is found")
+    _legend(axes)
+
+
+def _champion_point(evaluation: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Recall and precision of the champion on the rows of the comparison; None if it has none there."""
+    compared = evaluation["champion"]
+    recall, precision = compared.get("recall"), compared.get("precision")
+    return (recall["champion"], precision["champion"]) if recall is not None and precision is not None else None
+
+
+def _draw_better(axes: Axes, evaluation: Mapping[str, Any], place: Callable[[Better], tuple[float, float]]) -> None:
+    found = threshold_points.better(evaluation)
+    if found is not None:
+        label = f"at a score of {found.score:.4g}: {found.saved:,} fewer false alarms"
+        axes.plot(*place(found), "D", color=_GOOD, ms=8, mfc="none", mew=1.8, label=label)
+
+
+def _legend(axes: Axes) -> None:
+    axes.grid(color=_GRID, lw=0.6)
+    axes.set_axisbelow(True)
+    if axes.get_legend_handles_labels()[0]:
+        # Below the axes, so that it never covers a curve.
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), fontsize=9, frameon=False, borderaxespad=0)
 
 
 def _draw_operating_point(axes: Axes, recall: Any, precision: Any) -> None:
@@ -133,35 +217,45 @@ def _percent(share: float) -> str:
 
 
 @contextmanager
-def _drawing(title: str, evaluation: Mapping[str, Any]) -> Iterator[tuple[Figure, Axes]]:
-    threshold = evaluation["threshold"]["score"]
-    # Settings of matplotlib from files and from other code must not change the picture.
+def _settings() -> Iterator[None]:
+    """Settings of matplotlib from files and from other code must not change a picture."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"font.family": "DejaVu Sans", "text.color": _INK, "axes.labelcolor": _INK})
+        yield
+
+
+@contextmanager
+def _drawing(title: str, evaluation: Mapping[str, Any]) -> Iterator[tuple[Figure, Axes]]:
+    with _settings():
         figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        axes.set_title(title, fontsize=11, fontweight="bold", loc="left", pad=22)
-        axes.text(
-            0,
-            1.03,
-            f"{evaluation['rows']:,} rows, {evaluation['positives']:,} frauds; alerts at a score of {threshold:.4g}",
-            transform=axes.transAxes,
-            fontsize=8.5,
-            color=_MUTED,
-        )
-        axes.xaxis.label.set_fontsize(9)
-        axes.yaxis.label.set_fontsize(9)
-        axes.tick_params(labelsize=8.5, colors=_INK)
-        for side in axes.spines.values():
-            side.set_visible(False)
+        _style(axes, title, evaluation)
         yield figure, axes
 
 
-def draw(evaluation: Mapping[str, Any]) -> dict[str, bytes]:
-    """Both pictures by their file names."""
+def _style(axes: Axes, title: str, evaluation: Mapping[str, Any]) -> None:
+    axes.set_title(title, fontsize=11, fontweight="bold", loc="left", pad=22)
+    axes.text(
+        0,
+        1.03,
+        f"{evaluation['rows']:,} rows, {evaluation['positives']:,} frauds; "
+        f"alerts at a score of {evaluation['threshold']['score']:.4g}",
+        transform=axes.transAxes,
+        fontsize=8.5,
+        color=_MUTED,
+    )
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
+    axes.tick_params(labelsize=8.5, colors=_INK)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def draw(evaluation: Mapping[str, Any], *, days: float | None) -> dict[str, bytes]:
+    """Both pictures by their file names; `days` as for `decision`."""
     return {
+        "decision.png": decision(evaluation, days=days),
         "confusion-matrix.png": confusion_matrix(evaluation),
-        "precision-recall.png": precision_recall_curve(evaluation),
     }

@@ -13,7 +13,7 @@ from ml import config
 from ml.aws import executions, registry
 from ml.console import note
 from ml.errors import CloudError
-from ml.gitops import approval_text, approvals, commit_messages, evidence_branch, serving_pointer
+from ml.gitops import approval_text, approvals, commit_messages, daily_rates, evidence_branch, serving_pointer
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
@@ -39,6 +39,8 @@ def gather(
     Raises:
         CloudError, GitHubError, GitError: a source cannot be read, or the plots cannot be published.
     """
+    from ml.report import threshold_points
+
     package = registry.package(record.model_package_arn)
     evaluation = registry.evaluation(package)
     since = _champion_commit(remote, record, base)
@@ -57,6 +59,7 @@ def gather(
         run_url=runner_commands.run_url(),
         asked=asked,
         replaces=replaced,
+        better_threshold=threshold_points.sentence(evaluation),
     )
 
 
@@ -64,7 +67,8 @@ def _pictures(github: GitHub, record: config.ApprovalRecord, evaluation: Mapping
     from ml.report import evaluation_plots
 
     number = commit_messages.number(record.approval)
-    drawn = {f"approvals/{number}/{name}": content for name, content in evaluation_plots.draw(evaluation).items()}
+    pictures = evaluation_plots.draw(evaluation, days=daily_rates.days(evaluation))
+    drawn = {f"approvals/{number}/{name}": content for name, content in pictures.items()}
     addresses = evidence_branch.publish(github, drawn, subject=f"approval {number}")
     return {path.rsplit("/", 1)[1]: address for path, address in addresses.items()}
 

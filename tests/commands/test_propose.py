@@ -23,7 +23,7 @@ def test_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
     assert (result.state, result.branch, result.superseded) == ("created", "approve/0001", ())
     pull = bot.api.get_pull(result.pull_request or 0)
     assert (pull.state, pull.base.ref, pull.head.sha) == ("open", "main", result.commit)
-    assert pull.title.startswith("Serve approval 0001: recall ")
+    assert pull.title.startswith("0001: the first model: recall ")
     assert [label.name for label in pull.labels] == [labels.APPROVAL.name]
     assert [(each.commit.author.name, f"/runs/{RUN}" in each.commit.message) for each in pull.get_commits()] == [
         (BOT.name, True),
@@ -35,7 +35,7 @@ def test_model_that_passed_becomes_a_pull_request(bot: BotEnvironment) -> None:
     }
     assert bot.started == [("ci.yml", "approve/0001", {"pull_request": str(pull.number)})]
     evidence = bot.tip("evidence")
-    for name in ("confusion-matrix.png", "precision-recall.png"):
+    for name in ("decision.png", "confusion-matrix.png"):
         assert f"/raw/{evidence}/approvals/0001/{name})" in pull.body
         content = bot.api.get_contents(f"approvals/0001/{name}", ref=evidence)
         assert not isinstance(content, list)

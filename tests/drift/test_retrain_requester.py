@@ -30,7 +30,8 @@ def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint)
     assert (author, subject) == (BOT.name, f"Open retrain request {asked.request}")
     ((workflow, ref, inputs),) = env.bot.started
     assert (workflow, ref) == ("train.yml", "main")
-    assert inputs == {"reason": f"threshold: retrain request of the drift check, {asked.request}"}
+    found = f"{asked.request[:4]}-{asked.request[4:6]}-{asked.request[6:8]}"
+    assert inputs == {"reason": f"data drift found on {found}, threshold (request {asked.request})"}
 
 
 def test_one_request_covers_all_causes_that_are_due(env: MonitoredEndpoint) -> None:

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from ml import config
 from ml.errors import ConfigError
-from ml.gitops import approval_text, comments, commit_messages, metric_tables
+from ml.gitops import approval_decision, approval_text, comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
 from ml.model import champion_comparison, metrics
 from tests.harness.git.repositories import SERVING, record
@@ -71,7 +71,7 @@ def page(**changes: Any) -> approval_text.Page:
         ),
         pictures={
             "confusion-matrix.png": "https://git.invalid/o/r/raw/abc/0007/confusion-matrix.png",
-            "precision-recall.png": "https://git.invalid/o/r/raw/abc/0007/precision-recall.png",
+            "decision.png": "https://git.invalid/o/r/raw/abc/0007/decision.png",
         },
         commit_url="https://git.invalid/o/r/commit/" + "b" * 40,
         run_url="https://git.invalid/o/r/actions/runs/5",
@@ -127,13 +127,17 @@ def test_sections_are_complete_and_in_order() -> None:
 
 
 def test_text_begins_with_the_marker_and_the_decision() -> None:
-    """The hidden marker identifies the pull request; the next line states what merging serves."""
+    """The hidden marker identifies the pull request; then the decision with its evidence, and what merging serves."""
     lines = approval_text.render(page()).splitlines()
     assert lines[0] == approval_text.marker(7) == "<!-- fraudops: approval 0007 -->"
-    assert words(lines[1]).startswith(
+    assert words(lines[1]) == (
+        "Approval 0007 is equal within chance to 0006: average precision +0.030 (−0.010 to +0.070), recall equal, "
+        "−1 false alarm, on 3,900 test rows with 40 frauds that 0006, the champion, was not trained on."
+    )
+    assert words(lines[2]).startswith(
         "Merging this serves approval 0007 on fraudops-production in place of approval 0006."
     )
-    assert f"{page().evaluation['positives']} frauds among 4,000 test rows" in words(lines[1])
+    assert f"{page().evaluation['positives']} frauds among 4,000 test rows" in words(lines[2])
 
 
 def test_every_figure_has_its_interval_and_its_counts() -> None:
@@ -219,8 +223,8 @@ def test_model_that_was_not_compared_says_so_first(why: str, cause: str | None, 
     assert headings(text)[0] == gate
     assert f"❔ Cannot tell whether this model is worse than the champion. {reason}" in words(text)
     assert ("The champion stays unless a person decides otherwise" in text) == (gate == "Gate: cannot tell")
-    title = commit_messages.approval_title(uncompared)
-    assert title == "Serve approval 0007, not compared with 0006: recall 0.90 (0.80 to 0.95)"
+    title = approval_decision.title(uncompared, evaluation(champion=compared))
+    assert title == "0007: not compared with 0006: recall 0.90 (0.80 to 0.95)"
 
 
 def test_cause_is_read_strictly() -> None:
@@ -290,19 +294,22 @@ def test_budget_that_does_not_suffice_asks_a_person() -> None:
 
 
 def test_alerts_per_day_of_an_empty_window_are_unknown() -> None:
-    """A test window of length zero gives "not known" instead of a division by zero."""
+    """Windows of length zero give "not known" instead of a division by zero."""
     evaluated = evaluation()
-    evaluated["windows"]["test"] = evaluated["windows"]["test"] | {"end": evaluated["windows"]["test"]["start"]}
+    instant = {"end": evaluated["windows"]["test"]["start"]}
+    evaluated["windows"] = {name: part | instant for name, part in evaluated["windows"].items()}
     assert "not known" in table(approval_text.render(page(evaluation=evaluated)), "threshold")["alerts a day"][0]
 
 
 def test_pictures_are_linked() -> None:
     """Both images are embedded with alt texts; without pictures there is no image."""
     images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', RENDERER.render(approval_text.render(page())))
-    assert images == [
-        ("https://git.invalid/o/r/raw/abc/0007/confusion-matrix.png", "Confusion matrix on the test rows"),
-        ("https://git.invalid/o/r/raw/abc/0007/precision-recall.png", "Precision and recall on the test rows"),
+    assert [source for source, _ in images] == [
+        "https://git.invalid/o/r/raw/abc/0007/decision.png",
+        "https://git.invalid/o/r/raw/abc/0007/confusion-matrix.png",
     ]
+    assert images[0][1].startswith("Precision and recall of both models on the test rows, and the alerts a day")
+    assert approval_text.render(page()).index("decision.png") < approval_text.render(page()).index("## Gate")
     assert "<img" not in RENDERER.render(approval_text.render(page(pictures={})))
 
 
@@ -411,10 +418,11 @@ def test_limit_applies_to_the_escaped_text(filler: str) -> None:
     assert headings(text)[-1] == "What reverting does"
 
 
-def test_title_is_the_model_and_its_recall() -> None:
-    """The title has the approval's number and its recall with the interval, if there is one."""
-    assert commit_messages.approval_title(record(7)) == "Serve approval 0007: recall 0.90 (0.80 to 0.95)"
-    assert commit_messages.approval_title(record(7, metrics={})) == "Serve approval 0007"
+def test_wasted_precision_is_said_before_the_gate() -> None:
+    """The sentence about a better threshold stands in the summary, escaped."""
+    text = approval_text.render(page(better_threshold="The threshold 0.1 wastes <b>precision</b>."))
+    assert "⚠️ The threshold 0.1 wastes &lt;b>precision&lt;/b>." in text.replace("&gt;", ">")
+    assert text.index("wastes") < text.index("## Gate")
 
 
 def test_new_threshold_is_shown_beside_the_champions() -> None:
@@ -437,7 +445,6 @@ def test_new_threshold_is_shown_beside_the_champions() -> None:
         "| alerts a day | 20.0 | 40.0 |",
         "| false-positive rate | 0.75 % (80 % to 95 %) | 1.75 % (80 % to 95 %) |",
     ]
-    assert commit_messages.approval_title(record) == "threshold: serve approval 0007: recall 0.90 (0.80 to 0.95)"
     assert "Same coefficients" not in approval_text.render(page())
     dropped = replace(made, record=record.model_copy(update={"kind": "drop"}), evaluation={**evaluated, "kind": "drop"})
     text = approval_text.render(dropped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import io
 import json
@@ -19,10 +20,10 @@ import pytest
 from PIL import Image
 
 from ml.report import evaluation_plots
-from tests.report.evaluations import blind, evaluation
+from tests.report.evaluations import COMPARED, blind, evaluation, wasting
 
 ROOT = Path(__file__).resolve().parents[2]
-DRAWERS = [evaluation_plots.confusion_matrix, evaluation_plots.precision_recall_curve]
+DRAWERS = [evaluation_plots.confusion_matrix, functools.partial(evaluation_plots.decision, days=2.0)]
 Drawer = Callable[[dict[str, Any]], bytes]
 
 
@@ -35,13 +36,13 @@ def pixels(png: bytes) -> np.ndarray[Any, Any]:
 
 def test_draw_gives_two_plots() -> None:
     """Each has the name that the pull request links, and is wide enough to read and small enough to commit."""
-    drawn = evaluation_plots.draw(evaluation())
-    assert list(drawn) == ["confusion-matrix.png", "precision-recall.png"]
-    for png in drawn.values():
+    drawn = evaluation_plots.draw(evaluation(), days=2.0)
+    assert list(drawn) == ["decision.png", "confusion-matrix.png"]
+    for png, panels in zip(drawn.values(), (2, 1), strict=True):
         height, width, _ = pixels(png).shape
-        assert 700 <= width <= 900
-        assert 500 <= height <= 700
-        assert len(png) < 100_000
+        assert 700 * panels <= width <= 900 * panels
+        assert 500 <= height <= 900
+        assert len(png) < 150_000
 
 
 @pytest.mark.parametrize("draw", DRAWERS)
@@ -60,10 +61,10 @@ def test_draw_gives_the_same_bytes_in_another_process() -> None:
     """Hash seed and backend do not change a plot."""
     code = (
         "import hashlib, json, sys\nfrom ml.report import evaluation_plots\n"
-        "drawn = evaluation_plots.draw(json.load(sys.stdin))\n"
+        "drawn = evaluation_plots.draw(json.load(sys.stdin), days=2.0)\n"
         "print(*(hashlib.sha256(png).hexdigest() for png in drawn.values()))"
     )
-    here = " ".join(hashlib.sha256(png).hexdigest() for png in evaluation_plots.draw(evaluation()).values())
+    here = " ".join(hashlib.sha256(png).hexdigest() for png in evaluation_plots.draw(evaluation(), days=2.0).values())
     for seed, backend in (("1", "svg"), ("2", "pdf")):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "MPLBACKEND": backend}
         done = subprocess.run(
@@ -111,3 +112,11 @@ def test_draw_leaves_out_undefined_figures(draw: Drawer) -> None:
     empty |= {"rows": 0, "positives": 0, "curves": {"precision_recall": []}}
     empty["metrics"]["average_precision"] = {"value": None, "low": None, "high": None, "reason": "no frauds to rank"}
     assert draw(empty)
+
+
+def test_decision_shows_champion_and_better_threshold() -> None:
+    """The champion's point and a threshold that wastes no precision change the picture; so do unknown days."""
+    alone, compared = evaluation(), evaluation(champion=COMPARED)
+    wasteful = wasting(evaluation())
+    drawn = [evaluation_plots.decision(each, days=2.0) for each in (alone, compared, wasteful)]
+    assert len({*drawn, evaluation_plots.decision(alone, days=None)}) == 4

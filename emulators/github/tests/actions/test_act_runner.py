@@ -207,6 +207,17 @@ def test_inputs_have_their_types_in_run_names(emulator: ActionsEmulator) -> None
         assert f"\n{expected}\n" in run.log
 
 
+def test_blank_run_name_gives_githubs_default(emulator: ActionsEmulator) -> None:
+    """As GitHub does: the workflow's name, where `run-name` is only whitespace."""
+    on = "{workflow_dispatch: {inputs: {why: {type: string, default: ''}}}}"
+    emulator.workflow(one_job("true", on=on, top='run-name: "${{ inputs.why }}"'))
+    default = emulator.dispatch()
+    named = emulator.dispatch(why="because")
+    emulator.finished_runs()
+    assert named.title == "because"
+    assert default.title == default.workflow
+
+
 def test_node_answers_acts_question_without_being_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is node's own, given once in a process; every other call is node's."""
     system = tmp_path / "it's here"

@@ -245,7 +245,8 @@ class Actions:
             try:
                 context = contexts.contexts(run, valid, self._backend, self._variables(record, run))
                 if valid.run_name:
-                    run.title = pre_run_expressions.interpolate(valid.run_name, context)
+                    title = pre_run_expressions.interpolate(valid.run_name, context)
+                    run.title = title if title.strip() else run.title  # GitHub's default if it is blank
                 entry.groups = contexts.groups(valid, context)
             except WorkflowInvalid as error:
                 problem = f"{path}: {error}"

@@ -1,0 +1,44 @@
+"""Tests of rates per day: from whole days, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ml.gitops import daily_rates
+
+
+def evaluation(train: tuple[str, str, int], test: tuple[str, str, int]) -> dict[str, Any]:
+    """The windows of two parts."""
+    parts = {"train": train, "test": test}
+    return {"windows": {name: {"start": a, "end": b, "rows": rows} for name, (a, b, rows) in parts.items()}}
+
+
+def test_long_test_window_counts_itself() -> None:
+    """Two days or more are divided by their length."""
+    made = evaluation(
+        ("2026-03-01T00:00:00", "2026-03-05T00:00:00", 10), ("2026-03-05T00:00:00", "2026-03-09T00:00:00", 50)
+    )
+    assert daily_rates.days(made) == pytest.approx(4)
+    assert daily_rates.rate(100, made) == "25.0"
+    assert daily_rates.unknown(made) == ""
+
+
+def test_part_of_a_day_is_not_extrapolated() -> None:
+    """Ten daytime hours with half of the rows of two days are one day, not ten hours."""
+    made = evaluation(
+        ("2026-03-01T00:00:00", "2026-03-02T13:30:00", 1000), ("2026-03-02T13:30:00", "2026-03-03T00:00:00", 1000)
+    )
+    assert daily_rates.days(made) == pytest.approx(1.0)
+    assert daily_rates.rate(100, made) == "100.0"
+
+
+def test_less_than_a_day_has_no_rate() -> None:
+    """The text says how long the rows are instead."""
+    made = evaluation(
+        ("2026-03-01T08:00:00", "2026-03-01T12:00:00", 10), ("2026-03-01T12:00:00", "2026-03-01T18:00:00", 5)
+    )
+    assert daily_rates.days(made) is None
+    assert daily_rates.rate(3, made) == "not known"
+    assert daily_rates.unknown(made) == "not known: the test rows span 6.0 hours, and all rows less than a day"
