@@ -3,7 +3,7 @@
 The daily concept test joins months of rows with new labels; reading their captured traffic each day would be too slow.
 A day is one Parquet object, `monitoring/<endpoint>/scored-rows/<YYYYMMDD>.parquet`. It is written once the day is over,
 and again while late capture files may still arrive. Rows without an id cannot be joined and are left out; of a row that
-was scored twice on a day the last answer counts.
+was scored twice on a day the last answer counts. Days that are written wait on disk; memory holds one of them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ml.aws import s3_objects
 from ml.aws.capture import object_listing, reader
+from ml.aws.day_spill import DaySpill
 from ml.aws.drift_check_store import PREFIX
 from ml.aws.object_cache import Listed
 from ml.aws.session import client, explained
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
 )
 """`amount` is NaN, and `decision` -1, where it was not captured; `amount` is 0 if the data has none. `pattern` is
 known or new; '' if another model scored the row, or its inputs were not captured."""
+_SPILLED = SCHEMA.append(pa.field("moment", pa.int64()))
 LATE_DAYS = 3
 """Days after which a capture file no longer arrives late."""
 _DAYS_AT_ONCE = 7
@@ -147,21 +149,24 @@ class ScoredRows:
 
     def _write(self, days: list[date], volumes: dict[date, dict[str, str]]) -> None:
         start, end = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1] + _DAY))
-        parts = [SCHEMA.empty_table().append_column("moment", pa.array([], pa.int64()))]
         reading = reader.read(self.bucket, self.endpoint, start, end, inputs=self._inputs, texts=self._texts)
-        parts += [self._rows(batch) for batch in reading]
-        rows = pa.concat_tables(parts).sort_by([("moment", "descending")]).combine_chunks()
-        for day in days:
-            of_day = rows.filter(pc.equal(rows["day"], pa.scalar(day, pa.date32())))
-            ids = of_day["event_id"].combine_chunks()
-            last = np.asarray(pc.index_in(ids, value_set=ids)) == np.arange(len(ids))
-            content = io.BytesIO()
-            pq.write_table(of_day.filter(pa.array(last)).select(SCHEMA.names), content, compression="zstd")
-            with explained(f"writing s3://{self.bucket}/{self.key(day)}"):
-                answer = client("s3").put_object(
-                    Bucket=self.bucket, Key=self.key(day), Body=content.getvalue(), Metadata=volumes[day]
-                )
-            self._stored[self.key(day)] = answer["ETag"]
+        with DaySpill(_SPILLED) as spill:
+            for batch in reading:
+                spill.add(self._rows(batch))
+            for day in days:
+                self._write_day(day, spill.pop(day), volumes[day])
+
+    def _write_day(self, day: date, rows: pa.Table, volume: dict[str, str]) -> None:
+        of_day = rows.sort_by([("moment", "descending")]).combine_chunks()
+        ids = of_day["event_id"].combine_chunks()
+        last = np.asarray(pc.index_in(ids, value_set=ids)) == np.arange(len(ids))
+        content = io.BytesIO()
+        pq.write_table(of_day.filter(pa.array(last)).select(SCHEMA.names), content, compression="zstd")
+        with explained(f"writing s3://{self.bucket}/{self.key(day)}"):
+            answer = client("s3").put_object(
+                Bucket=self.bucket, Key=self.key(day), Body=content.getvalue(), Metadata=volume
+            )
+        self._stored[self.key(day)] = answer["ETag"]
 
     def _rows(self, batch: Batch) -> pa.Table:
         chosen = np.flatnonzero(~np.isnan(batch.scores) & batch.event_ids.is_valid().to_numpy(zero_copy_only=False))
