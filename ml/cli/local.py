@@ -86,6 +86,9 @@ def local_chaos(
     results: Annotated[
         Path | None, typer.Option(help="File that gets one JSON line per run; seeds in it are not run again.")
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Also a second model, a rollback and a failed gate in each run.")
+    ] = False,
     repo: Repo = HERE,
 ) -> View:
     """Run the loop under seeded faults of AWS, GitHub and the machine, and check its invariants."""
@@ -93,7 +96,7 @@ def local_chaos(
     from ml.errors import FraudopsError
     from ml.playground.chaos import shard
 
-    played = shard.run(repo.resolve(), range(seed, seed + runs), results=results)
+    played = shard.run(repo.resolve(), range(seed, seed + runs), results=results, whole=whole)
     bad = [f"seed {each.seed}: {violation}" for each in played for violation in each.violations]
     return View(
         value=[each.as_json() for each in played],

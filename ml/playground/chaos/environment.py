@@ -162,6 +162,14 @@ class ChaosEnvironment:
         if not repository.get_pull(number).merge().merged:
             raise RuntimeError(f"the emulator did not merge #{number}")
 
+    def change(self, path: Path, values: Mapping[str, Any], message: str) -> None:
+        """Commits other values of a settings file on main, as a person."""
+        repository = self.person()
+        present = repository.get_contents(path.as_posix(), ref=BRANCH)
+        text = config.set_values(present.decoded_content.decode(), path, values)
+        repository.update_file(path.as_posix(), message, text, present.sha, branch=BRANCH)
+        self.checkout()
+
     def person(self) -> Any:
         """The repository through a person's client."""
         from github import Auth, Github

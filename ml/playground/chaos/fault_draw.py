@@ -137,14 +137,22 @@ def _fault(kind: str, dice: random.Random, calls: Mapping[str, VerbCalls]) -> Dr
     elif group == "job":
         step = dice.choice(_STEPS)
         rule = AwsRule(fault=name, service="job", operation=f"*-{step}-*")
-        found = DrawnFault(kind=kind, verb=TRAIN, aws=rule, uncached_step=step)
+        verb = _one_of(TRAIN, dice, calls)
+        found = DrawnFault(kind=kind, verb=verb, aws=rule, uncached_step=step)
     elif group == "event":
         rule = AwsRule(fault=name, service="event", operation="SageMaker Model Package*", call=dice.randint(1, 3))
-        found = DrawnFault(kind=kind, verb=DEPLOY, aws=rule)
+        found = DrawnFault(kind=kind, verb=_one_of(DEPLOY, dice, calls), aws=rule)
     else:  # a function or an endpoint
         times = dice.choice((1, 1, 2)) if group == "function" else 1
-        found = DrawnFault(kind=kind, verb=DEPLOY, aws=AwsRule(fault=name, service=group, times=times))
+        rule = AwsRule(fault=name, service=group, times=times)
+        found = DrawnFault(kind=kind, verb=_one_of(DEPLOY, dice, calls), aws=rule)
     return found
+
+
+def _one_of(prefix: str, dice: random.Random, calls: Mapping[str, VerbCalls]) -> str:
+    """One of the trainings or deployments of a run; a run with only one of them needs no dice."""
+    verbs = [verb for verb in sorted(calls) if verb.startswith(prefix)] or [prefix]
+    return dice.choice(verbs) if len(verbs) > 1 else verbs[0]
 
 
 def _aws(kind: str, name: str, dice: random.Random, calls: Mapping[str, VerbCalls]) -> DrawnFault | None:

@@ -50,6 +50,9 @@ class State:
     """The retrain requests that approvals and gate failures on main resolve, one entry for each resolution."""
     open_approvals: Sequence[int] = ()
     """The approvals that open pull requests propose."""
+    open_rollbacks: int = 0
+    gate_failures: int = 0
+    """Open pull requests that roll back, and gate failures on main."""
     requests: Sequence[str] = ()
     """The retrain requests on main."""
     rows_sent: Sequence[str] = ()

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from ml.aws import session
-from ml.commands.deploy import deploy
-from ml.commands.propose import propose
-from ml.commands.train import train
 from ml.errors import FraudopsError
-from ml.playground.chaos import fault_draw, invariants
+from ml.playground.chaos import fault_draw, invariants, stages
 from ml.playground.chaos.call_gate import CallGate, Interrupted
 from ml.playground.chaos.environment import START, ChaosEnvironment
-from ml.playground.chaos.fault_draw import DEPLOY, TRAIN, Draw, DrawnFault, VerbCalls
+from ml.playground.chaos.fault_draw import Draw, DrawnFault, VerbCalls
 from ml.playground.chaos.invariants import State, VerbRun
 from ml.playground.chaos.observation import observe
+from ml.playground.chaos.stages import Stage
 
-PROPOSE = "propose"
 _AGENTS = ("app/fraudops", "AWS_Lambda")
 """What is in the User-Agent of the product's calls, and of the deploy function's."""
 _HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One verb of the loop, and whether it has done what it is for. `then` is what a person does next."""
-
-    verb: str
-    call: Callable[[Path], object]
-    reached: Callable[[State], bool]
-    then: Callable[[State], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +75,14 @@ class _Playing:
 
 
 class Loop:
-    """Plays runs in one environment. The first one has no faults and learns the calls of each verb."""
+    """Plays runs in one environment. The first one has no faults and learns the calls of each verb.
 
-    def __init__(self, environment: ChaosEnvironment) -> None:
-        self._environment = environment
+    Args:
+        whole: also a second model, the rollback to the first, and a model that fails the gate.
+    """
+
+    def __init__(self, environment: ChaosEnvironment, *, whole: bool = False) -> None:
+        self._environment, self._whole = environment, whole
         self.calls: Mapping[str, VerbCalls] = {}
         self._renew = False
 
@@ -122,15 +112,13 @@ class Loop:
         environment.reset()
         playing = _Playing(environment, draw)
         moment = datetime.fromisoformat(START)
-        for stage in self._stages(environment):
+        for stage in stages.whole(environment) if self._whole else stages.first_model(environment):
             moment += _HOUR
             environment.at(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
             state = self._stage(playing, stage, moment, learning=learning)
             if state is None:
                 break
-            if stage.then is not None:
-                stage.then(state)
-                environment.checkout()
+            stage.then()
         playing.violations += invariants.check(observe(environment, playing.runs), invariants.AT_THE_END)
         if learning:
             self.calls = playing.calls
@@ -197,33 +185,6 @@ class Loop:
             aws.calls = github.calls = None
         environment.aws.clock.set(moment)
         return VerbRun(verb=stage.verb, error=error, expected_error=expected)
-
-    def _stages(self, environment: ChaosEnvironment) -> list[Stage]:
-        outcome = environment.folder / "outcome.json"
-
-        def merge(state: State) -> None:
-            for pull in environment.person().get_pulls(state="open"):
-                environment.merge(pull.number)
-            del state
-
-        return [
-            Stage(
-                verb=TRAIN,
-                call=lambda root: train(root, outcome=outcome),
-                reached=lambda state: outcome.is_file() and bool(state.packages),
-            ),
-            Stage(
-                verb=PROPOSE,
-                call=lambda root: propose(root, outcome=outcome),
-                reached=lambda state: len(state.open_approvals) == 1,
-                then=merge,
-            ),
-            Stage(
-                verb=DEPLOY,
-                call=deploy,
-                reached=lambda state: not invariants.endpoint_serves_pointer(state),
-            ),
-        ]
 
 
 def _met(faults: Sequence[DrawnFault], gate: CallGate, fired: Sequence[str]) -> list[str]:

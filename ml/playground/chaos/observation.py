@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml import config
-from ml.gitops import approvals
+from ml.gitops import approvals, rollbacks
 from ml.playground.chaos.environment import BRANCH, ChaosEnvironment
 from ml.playground.chaos.invariants import State, VerbRun
 
@@ -24,7 +24,13 @@ def observe(environment: ChaosEnvironment, runs: Sequence[VerbRun]) -> State:
         git, aws = _of_git(environment), _of_aws(environment)
         pulls = [pull.head.ref for pull in environment.person().get_pulls(state="open")]
     numbers = [approvals.number_of(name) for name in pulls if name.startswith(approvals.PREFIX)]
-    return State(**git, **aws, open_approvals=[each for each in numbers if each is not None], runs=tuple(runs))
+    return State(
+        **git,
+        **aws,
+        open_approvals=[each for each in numbers if each is not None],
+        open_rollbacks=sum(name.startswith(rollbacks.PREFIX) for name in pulls),
+        runs=tuple(runs),
+    )
 
 
 def _of_git(environment: ChaosEnvironment) -> dict[str, Any]:
@@ -50,6 +56,7 @@ def _of_git(environment: ChaosEnvironment) -> dict[str, Any]:
         "pointers": [number for number in pointers if number is not None],
         "approved": {record.approval: record.artifact.sha256 for record in approved},
         "rewritten": sorted({name for name in changed.splitlines() if name.endswith(".yaml")}),
+        "gate_failures": len(failures),
         "answers": [name for record in (*approved, *failures) for name in record.requests],
         "requests": [path.rpartition("/")[2].removesuffix(".yaml") for path in records if path.startswith(_RECORDS[1])],
     }

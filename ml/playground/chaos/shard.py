@@ -21,12 +21,14 @@ def run(
     seeds: Iterable[int],
     *,
     results: Path | None = None,
+    whole: bool = False,
     each: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """The results of the seeds that `results` does not have yet, each appended to it.
 
     Args:
         source: a checkout of the product.
+        whole: as `Loop` takes it.
         each: called with each result.
     """
     done = {line["seed"] for line in read(results)} if results else set()
@@ -36,7 +38,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="fraudops-chaos-") as folder:
             log = Path(folder) / "verbs.log"
             with ChaosEnvironment(source, Path(folder)) as environment, log.open("w", encoding="utf-8") as output:
-                loop = Loop(environment)
+                loop = Loop(environment, whole=whole)
                 for seed in left[start : start + _RUNS_OF_AN_ENVIRONMENT]:
                     with contextlib.redirect_stderr(output):
                         result = loop.run(seed)
