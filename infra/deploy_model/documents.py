@@ -22,12 +22,14 @@ class Environment:
     package_group: str
     endpoint_role_arn: str
     topic_arn: str
+    rollback_alarms: tuple[str, ...] = ()
+    """The alarms that roll a canary back."""
     key_arn: str | None = None
     """The KMS key that encrypts captured traffic and the endpoint's volumes; None for keys of AWS."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
-        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN, TOPIC_ARN and, where there is a key, KEY_ARN.
+        """From BUCKET, PACKAGE_GROUP, ENDPOINT_ROLE_ARN, TOPIC_ARN, ROLLBACK_ALARMS and, where there is a key, KEY_ARN.
 
         KeyError names a variable that is not set.
         """
@@ -36,6 +38,7 @@ class Environment:
             package_group=variables["PACKAGE_GROUP"],
             endpoint_role_arn=variables["ENDPOINT_ROLE_ARN"],
             topic_arn=variables["TOPIC_ARN"],
+            rollback_alarms=tuple(variables["ROLLBACK_ALARMS"].split(",")),
             key_arn=variables.get("KEY_ARN") or None,
         )
 
@@ -65,14 +68,20 @@ class Desired:
     sampling_percentage: int
     termination_wait_seconds: int
     timeout_minutes: int
+    canary_instances: int = 0
+    """The instances that take traffic first; 0 shifts all of it at once."""
+    bake_seconds: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Desired:
         """The document that `fraudops deploy` wrote. Raises ValueError if it has another form."""
         try:
             document = json.loads(text)
-            if document["schema"] not in (1, 2):
-                raise ValueError(f"schema must be 1 or 2 (got {document['schema']!r})")
+            if document["schema"] not in (1, 2, 3):
+                raise ValueError(f"schema must be 1, 2 or 3 (got {document['schema']!r})")
+            canary = document["rollout"]["canary"] if document["schema"] == 3 else None
+            image = document.get("serving_image") if document["schema"] == 3 else None
+            image = document["serving_image"] if document["schema"] == 2 else image
             return cls(
                 id=str(document["id"]),
                 approval=int(document["approval"]),
@@ -81,13 +90,15 @@ class Desired:
                 container=Container(
                     image=str(document["container"]["image"]), environment=dict(document["container"]["environment"])
                 ),
-                serving_image=str(document["serving_image"]) if document["schema"] == 2 else None,
+                serving_image=str(image) if image else None,
                 endpoint=str(document["endpoint"]),
                 instance_type=str(document["instance"]["type"]),
                 instance_count=int(document["instance"]["count"]),
                 sampling_percentage=int(document["capture"]["sampling_percentage"]),
                 termination_wait_seconds=int(document["rollout"]["termination_wait_seconds"]),
                 timeout_minutes=int(document["rollout"]["timeout_minutes"]),
+                canary_instances=int(canary["instances"]) if canary else 0,
+                bake_seconds=int(canary["bake_minutes"]) * 60 if canary else 0,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error

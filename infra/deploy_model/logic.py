@@ -223,16 +223,31 @@ def _apply(
         EndpointName=desired.endpoint,
         EndpointConfigName=name,
         RetainAllVariantProperties=False,
-        DeploymentConfig={
-            "BlueGreenUpdatePolicy": {
-                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-                "TerminationWaitInSeconds": desired.termination_wait_seconds,
-                # SageMaker accepts 10 minutes to 8 hours.
-                "MaximumExecutionTimeoutInSeconds": min(max(desired.timeout_minutes * 60, 600), 28_800),
-            }
-        },
+        DeploymentConfig=_deployment_config(desired, environment),
     )
     return "updated", f"being rolled out: {serves}"
+
+
+def _deployment_config(desired: Desired, environment: Environment) -> dict[str, Any]:
+    routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    rollback = {}
+    if desired.canary_instances:
+        routing = {
+            "Type": "CANARY",
+            "WaitIntervalInSeconds": desired.bake_seconds,
+            "CanarySize": {"Type": "INSTANCE_COUNT", "Value": desired.canary_instances},
+        }
+        alarms = [{"AlarmName": name} for name in environment.rollback_alarms]
+        rollback = {"AutoRollbackConfiguration": {"Alarms": alarms}}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": desired.termination_wait_seconds,
+            # SageMaker accepts 10 minutes to 8 hours.
+            "MaximumExecutionTimeoutInSeconds": min(max(desired.timeout_minutes * 60, 600), 28_800),
+        },
+        **rollback,
+    }
 
 
 def _ensure_model(access: Access, name: str, container: dict[str, Any], environment: Environment) -> None:

@@ -69,12 +69,12 @@ def order(
     """The document deploy/desired.json that orders `record` to be deployed with the settings of `serving`.
 
     `identifier` is unique to this deployment, so that its outcome can be distinguished from an earlier one's. With a
-    serving image the schema is 2, so that a deploy function of a platform that was not updated refuses the order: it
-    would not see the image.
+    serving image the schema is 2, with a canary 3, so that a deploy function of a platform that was not updated refuses
+    the order: it would not see them.
     """
     image: dict[str, Any] = {} if serving.image is None else {"serving_image": serving.image}
     return {
-        "schema": 2 if image else 1,
+        "schema": 3 if serving.rollout.canary else 2 if image else 1,
         "id": identifier,
         "approval": record.approval,
         "model_package_arn": record.model_package_arn,
@@ -84,11 +84,16 @@ def order(
         "endpoint": serving.endpoint,
         "instance": serving.instance.model_dump(),
         "capture": serving.capture.model_dump(),
-        "rollout": serving.rollout.model_dump(),
+        "rollout": rollout(serving),
         "commit": commit,
         "serving_sha256": serving_sha256,
         "written": stamp(now()),
     }
+
+
+def rollout(serving: ServingFile) -> dict[str, Any]:
+    """The roll-out as an order states it. Without a canary it is that of schema 1."""
+    return serving.rollout.model_dump(exclude=None if serving.rollout.canary else {"traffic", "canary"})
 
 
 def write_order(bucket: str, document: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -174,11 +174,33 @@ class Capture(File):
     sampling_percentage: Annotated[int, Field(ge=0, le=100)]
 
 
-class Rollout(File):
-    """Blue/green deployment: how long the old fleet is kept, and the timeout of the deployment."""
+class Canary(File):
+    """The part of the new fleet that serves first, and for how long it does before the rest."""
 
+    instances: Annotated[int, Field(ge=1, le=50)]
+    bake_minutes: Annotated[int, Field(ge=1, le=60)]
+
+
+class Rollout(File):
+    """Blue/green deployment: how traffic shifts, how long the old fleet is kept, and the timeout of the deployment."""
+
+    traffic: Literal["all_at_once", "canary"] = "all_at_once"
+    canary: Canary | None = None
     termination_wait_seconds: Annotated[int, Field(ge=0, le=3_600)]
     timeout_minutes: Annotated[int, Field(ge=1, le=240)]
+
+    @model_validator(mode="after")
+    def _canary_fits(self) -> Self:
+        if (self.canary is not None) != (self.traffic == "canary"):
+            raise ValueError(f"must have canary if traffic is canary, and only then (got traffic: {self.traffic})")
+        if self.canary is not None:
+            waits = self.canary.bake_minutes * 60 + self.termination_wait_seconds
+            if waits >= self.timeout_minutes * 60:
+                raise ValueError(
+                    "must have timeout_minutes longer than canary.bake_minutes and termination_wait_seconds together "
+                    f"(got {self.timeout_minutes} minutes for {waits} s)"
+                )
+        return self
 
 
 ServingImage = Annotated[
@@ -203,6 +225,16 @@ class ServingFile(File):
     instance: Instance
     capture: Capture
     rollout: Rollout
+
+    @model_validator(mode="after")
+    def _canary_is_at_most_half(self) -> Self:
+        canary = self.rollout.canary
+        if canary is not None and canary.instances * 2 > self.instance.count:
+            raise ValueError(
+                "must have rollout.canary.instances at most half of instance.count, as SageMaker requires "
+                f"(got {canary.instances} of {self.instance.count})"
+            )
+        return self
 
 
 class _DriftSchema(File):

@@ -87,7 +87,7 @@ class _Served:
             "endpoint": file.endpoint,
             "instance": file.instance.model_dump(),
             "capture": file.capture.model_dump(),
-            "rollout": file.rollout.model_dump(),
+            "rollout": deployment_records.rollout(file),
         }
         _compare(deployment_records.DESIRED, wanted, {name: (found or {}).get(name) for name in wanted})
         return (

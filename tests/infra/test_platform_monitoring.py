@@ -43,6 +43,7 @@ def test_every_alarm_notifies_the_topic_and_is_on_the_dashboard(template: dict[s
         "FailedStepsAlarm",
         "EndpointErrorsAlarm",
         "EndpointLatencyAlarm",
+        "CanaryLatencyAlarm",
     } == set(alarms)
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}], name
@@ -80,7 +81,11 @@ def test_dashboard_is_json_and_its_widgets_do_not_overlap(template: dict[str, An
 def test_endpoint_alarms_watch_the_variant_that_is_deployed(template: dict[str, Any]) -> None:
     """The dimensions name the endpoint and the function's variant; missing data means no request and no alarm."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    for name, metric in (("EndpointErrorsAlarm", "Invocation5XXErrors"), ("EndpointLatencyAlarm", "ModelLatency")):
+    for name, metric in (
+        ("EndpointErrorsAlarm", "Invocation5XXErrors"),
+        ("EndpointLatencyAlarm", "ModelLatency"),
+        ("CanaryLatencyAlarm", "ModelLatency"),
+    ):
         alarm = alarms[name]
         assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SageMaker", metric)
         assert alarm["Dimensions"] == [

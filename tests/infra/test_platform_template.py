@@ -122,7 +122,7 @@ def test_function_gets_the_environment_that_it_reads(template: dict[str, Any]) -
     function = template["Resources"]["DeployFunction"]["Properties"]
     variables = dict.fromkeys(function["Environment"]["Variables"], "x")
     assert documents.Environment.read(variables)
-    assert len(variables) == 5
+    assert len(variables) == 6
     module, _, attribute = function["Handler"].rpartition(".")
     assert module == "deploy_model.handler"
     assert attribute == "handle"

@@ -34,7 +34,7 @@ def transform_fn(model, body, content_type, accept):
     text = body if isinstance(body, str) else bytes(body).decode("latin-1")
     if text.startswith("sleep "):
         time.sleep(float(text.split()[1]))
-    if text == "die":
+    if text in ("die", f"die {model}"):
         os._exit(3)
     if text == "bad":
         raise Refusal(400, "no such row")

@@ -29,6 +29,7 @@ COLLECT = f"{WORKFLOW_PERMISSIONS}::test_drift_role_collects_labels"
 STATUS = "tests/commands/test_status.py::test_drift_role_may_read_what_status_compares"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
 CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
+CANARY = "tests/commands/test_deploy_canary.py::test_function_may_read_the_alarms_that_it_names"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
 UNDELIVERED = "tests/infra/test_shared_policies.py::test_event_that_cannot_be_delivered_becomes_a_dead_letter"
 ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_writes_deployed_archives"
@@ -40,6 +41,7 @@ LAKE = "tests/infra/test_permissions_boundary.py::test_infra_cannot_open_the_lak
 USED_BY: Mapping[Statement, str] = {
     ("DeployRole", "ListObjectsToDetectMissing"): FUNCTION,
     ("DeployRole", "PublishNotifications"): FUNCTION,
+    ("DeployRole", "ReadRollbackAlarms"): CANARY,
     ("DeployRole", "SendToDeadLetterQueue"): FUNCTION,
     ("github-DriftRole", "EmptyLabelsInbox"): COLLECT,
     ("github-DriftRole", "ImportLabels"): COLLECT,
@@ -86,6 +88,7 @@ USED_BY: Mapping[Statement, str] = {
     ("github-TrainRole", "DescribeProcessingJobs"): TRAIN,
     ("github-TrainRole", "ReadJobLogs"): LOGS,
     ("github-PlatformBoundary", "Notify"): FUNCTION,
+    ("github-PlatformBoundary", "ReadRollbackAlarms"): CANARY,
     ("github-PlatformBoundary", "UseKeyOfTheStack"): CUSTOMER_KEY,
     ("DeadLetters", "AllowUndeliveredEvents"): UNDELIVERED,
     ("NotificationTopic", "AllowFailedSteps"): FAILED_STEP,

@@ -39,12 +39,14 @@ def archive(
     provenance: dict[str, str],
     *,
     broken_code: bool = False,
+    more_code: str = "",
     inputs: tuple[str, str, str] = ("Time", "V1", "Amount"),
     time_unit: str | None = time_units.SECONDS_SINCE_START,
 ) -> bytes:
     """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded.
 
     Args:
+        more_code: appended to its handler.
         inputs: the names of time, one feature and amount.
         time_unit: the unit of the time.
     """
@@ -87,11 +89,14 @@ def archive(
         "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
         "provenance": provenance,
     }
+    code = artifact.code_files(PROJECT)
+    handler = code["code/inference.py"] + f"\n\n{more_code}\n".encode() if more_code else code["code/inference.py"]
     return artifact.pack(
         {
             "model.json": document_fields.canonical(model).encode(),
             "baseline.json": b'{"fitted": []}',
-            **artifact.code_files(PROJECT),
+            **code,
+            "code/inference.py": handler,
             **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
         }
     )
@@ -129,7 +134,7 @@ class ServedPlatform:
         """The endpoint that the repository names."""
         return config.load_serving(self.root).endpoint
 
-    def register(self, intercept: float, *, broken_code: bool = False, **changes: Any) -> str:
+    def register(self, intercept: float, *, broken_code: bool = False, more_code: str = "", **changes: Any) -> str:
         """Registers a package as the pipeline does, compared with the serving model; returns its ARN.
 
         `changes` replace keys of the metadata that has them, otherwise of the evaluation; None removes one.
@@ -144,7 +149,14 @@ class ServedPlatform:
         assert columns.clock is not None
         assert columns.amount is not None
         inputs = (columns.clock, columns.features[0], columns.amount)
-        data = archive(intercept, provenance, broken_code=broken_code, inputs=inputs, time_unit=columns.time_unit)
+        data = archive(
+            intercept,
+            provenance,
+            broken_code=broken_code,
+            more_code=more_code,
+            inputs=inputs,
+            time_unit=columns.time_unit,
+        )
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
         evaluation = self._evaluation(provenance, sha256)

@@ -29,6 +29,7 @@ def aws(server: str, monkeypatch: pytest.MonkeyPatch) -> access.Aws:
         "PACKAGE_GROUP": "fraudops-model",
         "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoint",
         "TOPIC_ARN": topic,
+        "ROLLBACK_ALARMS": "errors,latency",
     }.items():
         monkeypatch.setenv(name, value)
     return access.Aws("lake", topic)

@@ -66,6 +66,26 @@ def test_function_reads_the_serving_image() -> None:
         assert documents.Desired.parse(json.dumps(written)).serving_image == found
 
 
+def test_function_reads_the_canary() -> None:
+    """An order with a canary has a schema of its own, with a serving image or without; others have none of its keys."""
+    image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/serving@sha256:{'a' * 64}"
+    plain = SERVING.replace("null", "7", 1)
+    lines = (
+        "traffic: canary, canary: {instances: 2, bake_minutes: 10}, termination_wait_seconds: 0, timeout_minutes: 20"
+    )
+    canary = plain.replace("count: 1", "count: 4").replace("termination_wait_seconds: 0, timeout_minutes: 1", lines)
+    for text, schema, expected in (
+        (plain, 1, (0, 0, None)),
+        (canary, 3, (2, 600, None)),
+        (f"{canary}image: {image}\n", 3, (2, 600, image)),
+    ):
+        serving = config.parse(text, config.SERVING, config.ServingFile)
+        written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
+        read = documents.Desired.parse(json.dumps(written))
+        assert (written["schema"], "canary" in written["rollout"]) == (schema, schema == 3)
+        assert (read.canary_instances, read.bake_seconds, read.serving_image) == expected
+
+
 def test_deploy_reads_what_the_function_writes() -> None:
     """`fraudops deploy` reads every field of an outcome, and the two that the handler adds."""
     fields = {field.name for field in dataclasses.fields(documents.Outcome)}

@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 from tests.infra.fake_access import ARN, FakeAccess, desired, event
 
 ENVIRONMENT = documents.Environment(
-    bucket="lake", package_group="fraudops-model", endpoint_role_arn="arn:role", topic_arn="arn:topic"
+    bucket="lake",
+    package_group="fraudops-model",
+    endpoint_role_arn="arn:role",
+    topic_arn="arn:topic",
+    rollback_alarms=("errors", "latency"),
 )
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/serving@sha256:{'a' * 64}"
 OTHER = ARN.replace("/7", "/6")
@@ -98,6 +102,27 @@ def test_next_deployment_updates_blue_green() -> None:
     policy = request["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     assert policy["TerminationWaitInSeconds"] == 120
     assert policy["MaximumExecutionTimeoutInSeconds"] == 1800
+    assert policy["TrafficRoutingConfiguration"] == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    assert "AutoRollbackConfiguration" not in request["DeploymentConfig"]
+
+
+def test_canary_takes_instances_and_is_rolled_back_by_the_alarms() -> None:
+    """An order with a canary shifts traffic in two steps, and names the platform's alarms."""
+    access = FakeAccess()
+    deploy(access)
+    access.settle()
+    rollout = {"termination_wait_seconds": 120, "timeout_minutes": 30, "traffic": "canary"}
+    canary = {"instances": 1, "bake_minutes": 10}
+    two = {"type": "ml.m5.large", "count": 2}
+    access.document = desired(schema=3, instance=two, rollout=rollout | {"canary": canary})
+    deploy(access, event(identifier="event-2"))
+    deployment = access.requests[-1]["DeploymentConfig"]
+    assert deployment["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"] == {
+        "Type": "CANARY",
+        "WaitIntervalInSeconds": 600,
+        "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
+    }
+    assert deployment["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "errors"}, {"AlarmName": "latency"}]}
 
 
 @pytest.mark.parametrize("settled", [False, True])

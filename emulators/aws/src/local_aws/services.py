@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local_aws import moto_patches
+from local_aws.alarm_evaluation import AlarmEvaluator
 from local_aws.authorization import managed_policies
 from local_aws.authorization.principals import Principals
 from local_aws.authorization.service import Authorization
@@ -28,8 +29,10 @@ from local_aws.eventbridge import EventBus
 from local_aws.faults import FaultPlan
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.sagemaker.hosting.data_capture import DataCapture
+from local_aws.sagemaker.hosting.endpoint_metrics import EndpointMetrics
 from local_aws.sagemaker.hosting.endpoints import Endpoints
 from local_aws.sagemaker.hosting.fleet import FleetBuilder
+from local_aws.sagemaker.hosting.guardrails import Baking
 from local_aws.sagemaker.hosting.instance import ServerCommand
 from local_aws.sagemaker.hosting.invoke_endpoint import EndpointInvoker
 from local_aws.sagemaker.registry import Registry
@@ -116,8 +119,14 @@ class Services:
             dockerfile=self._dockerfile,
             faults=settings.faults,
         )
+        self._metrics = EndpointMetrics(settings.clock)
+        alarms = AlarmEvaluator(self._alarms_backend, self._metrics, settings.clock)
         self._endpoints = Endpoints(
-            backend=self._backend, builder=builder, capture=self._capture, emit=self._events.emit
+            backend=self._backend,
+            builder=builder,
+            capture=self._capture,
+            emit=self._events.emit,
+            baking=Baking(alarms, self._metrics, settings.clock),
         )
         self._registry = Registry(backend=self._backend, roles=self._sagemaker_roles, emit=self._events.emit)
         self._images: Any = None
@@ -230,6 +239,7 @@ class Services:
         invoker = EndpointInvoker(
             acquire=self._endpoints.acquire,
             capture=self._capture,
+            metrics=self._metrics,
             region=self._settings.region,
             account=self._settings.account,
         )
@@ -246,6 +256,11 @@ class Services:
         from moto.sagemaker.models import sagemaker_backends
 
         return sagemaker_backends[self._settings.account][self._settings.region]
+
+    def _alarms_backend(self) -> Any:
+        from moto.cloudwatch.models import cloudwatch_backends
+
+        return cloudwatch_backends[self._settings.account][self._settings.region]
 
     def _run_function(self, function: Any, event: Any) -> tuple[str, bool, str]:
         result = self._functions.invoke(function, event, wait=True)

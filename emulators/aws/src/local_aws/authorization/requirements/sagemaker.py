@@ -101,8 +101,19 @@ def _on_resources(operation: str, resources: Sequence[tuple[str, str]]) -> Rule:
             # Guide, "Provide Permissions for Tagging SageMaker AI Resources").
             kind, member = resources[0]
             yield Requirement("sagemaker:AddTags", resource_arn(call, kind, call.text(member)), tags(call))
+        for name in _rollback_alarms(call):
+            yield Requirement("cloudwatch:DescribeAlarms", arn(call, "cloudwatch", f"alarm:{name}"))
 
     return rule
+
+
+def _rollback_alarms(call: Call) -> Sequence[str]:
+    """The alarms that a deployment reads in its caller's name.
+
+    SageMaker Developer Guide, "Auto-Rollback Configuration and Monitoring".
+    """
+    rollback = (call.parameters.get("DeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    return [str(alarm.get("AlarmName")) for alarm in rollback.get("Alarms") or []]
 
 
 def _context(call: Call) -> dict[str, str | Sequence[str]]:

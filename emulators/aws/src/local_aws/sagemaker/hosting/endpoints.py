@@ -1,12 +1,13 @@
 """SageMaker endpoints: creates, updates (blue/green) and deletes endpoints backed by real servers.
 
 moto keeps the records (models, configurations, the list of endpoints, their tags); this module keeps the fleets. A
-switch of fleets is one assignment. A request stays with the fleet that it acquired, and a retired fleet ends after its
-last request.
+switch of fleets is one assignment, a canary a second fleet that gets requests by a seeded choice. A request stays with
+the fleet that it acquired, and a retired fleet ends after its last request.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from local_aws.errors import EmitEvent
 from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoint_config import ConfigResolver, ResolvedConfig
 from local_aws.sagemaker.hosting.fleet import Fleet, FleetBuilder
+from local_aws.sagemaker.hosting.guardrails import Baking, Guardrails
 from local_aws.sagemaker.hosting.instance import InstanceUnhealthy
 from local_aws.service_rules.catalog import violation
 
@@ -41,13 +43,18 @@ class Endpoints:
         builder: FleetBuilder,
         capture: DataCapture,
         emit: EmitEvent,
+        baking: Baking,
     ) -> None:
         """`backend` returns moto's SageMaker backend of the emulator's account and region."""
         self._backend, self._builder, self._capture, self._emit = backend, builder, capture, emit
+        self._baking = baking
         self._resolver = ConfigResolver(backend)
         self._lock = threading.RLock()
         self._fleets: dict[str, Fleet] = {}
         self._starting: set[Fleet] = set()
+        self._canaries: dict[str, tuple[Fleet, float]] = {}
+        """The canary of each endpoint that has one, and its share of the requests."""
+        self._random = random.Random(0)  # noqa: S311 - distributes requests over the fleets
         self._pending: dict[str, dict[str, Any]] = {}
         """PendingDeploymentSummary of each endpoint that is being updated."""
         self._changes = 0
@@ -66,7 +73,7 @@ class Endpoints:
             record.last_deployment_config = parameters.get("DeploymentConfig")
             self._set_status(record, "Creating")
             self._changes += 1
-        self._pool.submit(self._deploy_counted, record, resolved)
+        self._pool.submit(self._deploy_counted, record, resolved, Guardrails())
         return {"EndpointArn": record.arn}
 
     def update(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -82,12 +89,14 @@ class Endpoints:
             names = {variant.name for variant in resolved.variants}
             if deployment and fleet is not None and names != set(fleet.instances):
                 raise violation("sagemaker-guardrail-variants")
+            guardrails = Guardrails.read(deployment, resolved)
+            self._baking.refuse_missing(guardrails)
             if not parameters.get("RetainDeploymentConfig"):
                 record.last_deployment_config = deployment
             record.failure_reason = None
             self._set_status(record, "Updating", pending=resolved)
             self._changes += 1
-        self._pool.submit(self._deploy_counted, record, resolved)
+        self._pool.submit(self._deploy_counted, record, resolved, guardrails)
         return {"EndpointArn": record.arn}
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -141,12 +150,16 @@ class Endpoints:
         """The fleet that serves the endpoint, acquired for one request; None if none serves."""
         with self._lock:  # lookup and acquisition are atomic, or the fleet might end in between
             fleet = self._fleets.get(name)
+            if fleet is not None and name in self._canaries:
+                canary, share = self._canaries[name]
+                fleet = canary if self._random.random() < share else fleet
             if fleet is not None:
                 fleet.acquire()
             return fleet
 
     def close(self) -> None:
         """Ends every server, including those that are starting."""
+        self._baking.close()
         with self._lock:
             fleets, self._fleets = [*self._fleets.values(), *self._starting], {}
         for fleet in fleets:
@@ -155,38 +168,37 @@ class Endpoints:
         for fleet in list(self._fleets.values()):  # deployed while the others were being closed
             fleet.close()
 
-    def _deploy_counted(self, record: Any, resolved: ResolvedConfig) -> None:
+    def _deploy_counted(self, record: Any, resolved: ResolvedConfig, guardrails: Guardrails) -> None:
         try:
-            self._deploy(record, resolved)
+            self._deploy(record, resolved, guardrails)
         finally:
             with self._lock:
                 self._changes -= 1
 
-    def _deploy(self, record: Any, resolved: ResolvedConfig) -> None:
+    def _deploy(self, record: Any, resolved: ResolvedConfig, guardrails: Guardrails) -> None:
         name, fleet = record.endpoint_name, Fleet(resolved)
         with self._lock:
             self._starting.add(fleet)
         try:
             self._builder.fill(fleet, name, lambda reason: self._mark_failed(name, fleet, reason))
+            failure = self._try_canary(record, fleet, guardrails)
         except Exception as error:
-            fleet.close()
-            reason = str(error) if isinstance(error, InstanceUnhealthy) else f"{type(error).__name__}: {error}"
-            self._roll_back(record, reason, resolved)
-            return
-        finally:
-            with self._lock:
-                self._starting.discard(fleet)
+            failure = str(error) if isinstance(error, InstanceUnhealthy) else f"{type(error).__name__}: {error}"
         previous = None
         with self._lock:
-            failure = fleet.failure  # an instance was healthy and died before the switch
+            self._starting.discard(fleet)
+            failure = failure or fleet.failure  # an instance was healthy and died before the switch
             if not failure:
                 previous = self._fleets.get(name)
-                self._fleets[name] = fleet  # from here on, requests go to the new fleet
-                record.endpoint_config_name = resolved.configuration
-                record.data_capture_config = resolved.capture_document
-                record.production_variants = _summaries(resolved)
+                self._serve(record, fleet)  # from here on, requests go to the new fleet
+        if not failure and previous is not None and guardrails.alarms and guardrails.termination_seconds:
+            failure = self._bake(record, fleet, guardrails.alarms, guardrails.termination_seconds)
+            if failure:
+                with self._lock:
+                    self._serve(record, previous)
         if failure:
-            fleet.close()
+            fleet.retire()
+            self._capture.flush()
             self._roll_back(record, failure, resolved)
             return
         if previous is not None:
@@ -195,6 +207,37 @@ class Endpoints:
         with self._lock:
             if record.endpoint_status in ("Creating", "Updating"):
                 self._set_status(record, "InService")
+
+    def _serve(self, record: Any, fleet: Fleet) -> None:
+        self._fleets[record.endpoint_name] = fleet
+        record.endpoint_config_name = fleet.resolved.configuration
+        record.data_capture_config = fleet.resolved.capture_document
+        record.production_variants = _summaries(fleet.resolved)
+
+    def _try_canary(self, record: Any, fleet: Fleet, guardrails: Guardrails) -> str:
+        """Sends the canary its share of the requests; why it must be rolled back, '' if it must not."""
+        name = record.endpoint_name
+        with self._lock:
+            if not guardrails.share or name not in self._fleets:
+                return ""
+            self._canaries[name] = (fleet, guardrails.share)
+        try:
+            return self._bake(record, fleet, guardrails.alarms, guardrails.bake_seconds)
+        finally:
+            with self._lock:
+                del self._canaries[name]
+
+    def _bake(self, record: Any, fleet: Fleet, alarms: tuple[str, ...], seconds: int) -> str:
+        name = record.endpoint_name
+        with self._lock:
+            for variant in self._pending.get(name, {}).get("ProductionVariants", []):
+                variant["VariantStatus"] = [{"Status": "Baking", "StartTime": record.last_modified_time}]
+        try:
+            return self._baking.wait(name, alarms, seconds, lambda: fleet.failure)
+        finally:
+            with self._lock:
+                for variant in self._pending.get(name, {}).get("ProductionVariants", []):
+                    variant.pop("VariantStatus", None)
 
     def _roll_back(self, record: Any, reason: str, resolved: ResolvedConfig) -> None:
         with self._lock:
@@ -208,8 +251,8 @@ class Endpoints:
     def _mark_failed(self, endpoint: str, fleet: Fleet, reason: str) -> None:
         with self._lock:
             record = self._backend().endpoints.get(endpoint)
+            fleet.failure = reason
             if record is None or self._fleets.get(endpoint) is not fleet:
-                fleet.failure = reason
                 return
             record.failure_reason = reason
             if record.endpoint_status == "InService":

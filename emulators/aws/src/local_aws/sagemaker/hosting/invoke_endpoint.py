@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import urllib3
 from local_aws.errors import AwsError
 from local_aws.protocols import Response
 from local_aws.sagemaker.hosting.data_capture import CapturedInvocation, DataCapture
+from local_aws.sagemaker.hosting.endpoint_metrics import EndpointMetrics
 from local_aws.sagemaker.hosting.fleet import Fleet
 from local_aws.sagemaker.hosting.instance import Instance
 
@@ -25,10 +27,17 @@ class EndpointInvoker:
     """Invokes the endpoints of one emulator."""
 
     def __init__(
-        self, *, acquire: Callable[[str], Fleet | None], capture: DataCapture, region: str, account: str
+        self,
+        *,
+        acquire: Callable[[str], Fleet | None],
+        capture: DataCapture,
+        metrics: EndpointMetrics,
+        region: str,
+        account: str,
     ) -> None:
         """`acquire` returns the fleet that serves an endpoint, acquired for one request; None if none does."""
         self._acquire, self._capture, self._region, self._account = acquire, capture, region, account
+        self._metrics = metrics
         self._random = random.Random(0)  # noqa: S311 - distributes requests over variants
 
     def call(self, match: re.Match[str], environ: Mapping[str, Any], body: bytes) -> Response:
@@ -51,10 +60,14 @@ class EndpointInvoker:
         headers = {"Content-Type": request_type, "Accept": environ.get("HTTP_ACCEPT") or "*/*"}
         if custom:
             headers["X-Amzn-SageMaker-Custom-Attributes"] = custom
+        status, began = 0, time.monotonic()
         try:
             status, response_headers, data = instance.invoke(body, headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._model_error(name, instance, 0, f"the container did not answer: {error}") from error
+        finally:
+            seconds = time.monotonic() - began
+            self._metrics.record(name, instance.variant.name, status=status, latency_seconds=seconds)
         if not 200 <= status < 300:
             raise self._model_error(name, instance, status, data.decode(errors="replace"))
         response_type = response_headers.get("Content-Type", "application/octet-stream")
