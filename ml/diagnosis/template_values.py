@@ -137,6 +137,7 @@ class Template:
             "AWS::SQS::Queue": f"arn:{here.partition}:sqs:{where}:{physical.rpartition('/')[2]}",
             "AWS::Logs::LogGroup": f"arn:{here.partition}:logs:{where}:log-group:{physical}:*",
             "AWS::Lambda::Function": f"arn:{here.partition}:lambda:{where}:function:{physical}",
+            "AWS::CloudWatch::Alarm": f"arn:{here.partition}:cloudwatch:{where}:alarm:{physical}",
             "AWS::KMS::Key": f"arn:{here.partition}:kms:{where}:key/{physical}",
         }
         if kind not in arns:
