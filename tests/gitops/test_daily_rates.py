@@ -42,3 +42,9 @@ def test_less_than_a_day_has_no_rate() -> None:
     assert daily_rates.days(made) is None
     assert daily_rates.rate(3, made) == "not known"
     assert daily_rates.unknown(made) == "not known: the test rows span 6.0 hours, and all rows less than a day"
+
+
+def test_handed_over_evaluation_has_the_days_of_the_test_rows_alone() -> None:
+    """Two days or more count; of less, there is no rate."""
+    assert daily_rates.days({"budget": {"days": 3.0}}) == 3.0
+    assert daily_rates.days({"budget": {"days": 0.4}}) is None
