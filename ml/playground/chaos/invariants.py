@@ -55,10 +55,6 @@ class State:
     """Open pull requests that roll back, and gate failures on main."""
     requests: Sequence[str] = ()
     """The retrain requests on main."""
-    rows_sent: Sequence[str] = ()
-    rows_captured: Sequence[str] = ()
-    labels_sent: Sequence[str] = ()
-    labels_stored: Sequence[str] = ()
     runs: Sequence[VerbRun] = ()
 
 
@@ -122,16 +118,6 @@ def one_request_per_cause(state: State) -> list[str]:
     return [f"{count} open requests for {cause}" for cause, count in causes.items() if count > 1]
 
 
-def captured_rows_once(state: State) -> list[str]:
-    """Every row that was sent to the endpoint is in the capture once."""
-    return _once("row", state.rows_sent, state.rows_captured)
-
-
-def labels_once(state: State) -> list[str]:
-    """Every label that was delivered is stored once."""
-    return _once("label", state.labels_sent, state.labels_stored)
-
-
 def no_green_run_that_failed(state: State) -> list[str]:
     """A verb that ended green has done what it is for."""
     return [f"{run.verb} ended green without effect" for run in state.runs if not run.error and not run.reached]
@@ -148,15 +134,6 @@ def reruns_repair(state: State) -> list[str]:
     return [f"{verb} failed again: {run.error}" for verb, run in last.items() if run.error]
 
 
-def _once(kind: str, sent: Sequence[str], found: Sequence[str]) -> list[str]:
-    counted, wanted = Counter(found), set(sent)
-    lost, doubled = wanted - counted.keys(), [name for name, count in counted.items() if count > 1]
-    return [
-        *(f"{kind} {name} was lost" for name in sorted(lost)),
-        *(f"{kind} {name} is there {counted[name]} times" for name in sorted(doubled)),
-    ]
-
-
 ALWAYS: Sequence[Invariant] = (
     endpoint_serves_approved_digest,
     append_only_records,
@@ -171,8 +148,6 @@ AT_THE_END: Sequence[Invariant] = (
     one_approved_package,
     endpoint_serves_pointer,
     no_orphans,
-    captured_rows_once,
-    labels_once,
     reruns_repair,
 )
 
