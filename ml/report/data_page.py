@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from ml.model.metrics import Estimate
+from ml.report import page_template
 from ml.report.data_statistics import Bin, Column, Separability
 
 
@@ -46,9 +46,7 @@ class DataSet:
 def page(data: DataSet) -> str:
     """Renders the page; equal figures give equal bytes."""
     ordered = sorted(data.columns, key=lambda column: -column.separability.strength)
-    pictures = [
-        (caption, f"data:image/png;base64,{base64.b64encode(content).decode()}") for caption, content in data.pictures
-    ]
+    pictures = [(caption, page_template.png_address(content)) for caption, content in data.pictures]
     return _environment().get_template("data.html").render(data=data, columns=ordered, pictures=pictures)
 
 
@@ -66,12 +64,4 @@ def percent(estimate: Estimate) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ml.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": figure, "percent": percent}
-    return environment
+    return page_template.environment(figure=figure, percent=percent)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from ml.model.drift.detector import DriftVerdict, FeatureDrift, Finding
+from ml.report import page_template
 from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
@@ -59,8 +59,7 @@ def page(
             explanations=[(kind, _EXPLANATIONS[kind]) for kind in verdict.verdicts],
             days=document["labels"]["days"],
             pictures=[
-                (name, _CAPTIONS[name], f"data:image/png;base64,{base64.b64encode(content).decode()}")
-                for name, content in pictures.items()
+                (name, _CAPTIONS[name], page_template.png_address(content)) for name, content in pictures.items()
             ],
         )
     )
@@ -92,12 +91,4 @@ def statistic_name(finding: Finding) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ml.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": figure, "of_number": of_number, "day": day, "statistic_name": statistic_name}
-    return environment
+    return page_template.environment(figure=figure, of_number=of_number, day=day, statistic_name=statistic_name)

@@ -18,10 +18,9 @@ from ml.report import data_page
 from ml.simulate import stand_in_data
 from tests.report import browser
 from tests.report.browser import Tab
-from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
+from tests.report.page_checks import SCHEMES, check_page
 
 HOSTILE = "<script>alert(1)</script>"
-SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +102,4 @@ def test_page_fits_and_has_enough_contrast(tab: Tab, page: str, tmp_path: Path, 
     """No overflow, contrast of 4.5 or more, no errors, no requests."""
     address = (tmp_path / "data.html").as_uri()
     (tmp_path / "data.html").write_text(page)
-    tab.requested.clear()
-    tab.problems.clear()
-    tab.open(address, width=width, dark=dark)
-    assert tab.value("document.documentElement.scrollWidth") <= width
-    assert tab.value(OVERFLOW) == []
-    assert tab.value(CONTRAST) == []
-    assert [each for each in tab.requested if not each.startswith("data:")] == [address]
-    assert tab.problems == []
+    check_page(tab, address, width=width, dark=dark)

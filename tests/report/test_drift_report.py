@@ -22,12 +22,11 @@ from tests.harness.platform.monitored import COLUMNS, SCORER, archive, draw
 from tests.model.drift import test_category_counts
 from tests.report import browser
 from tests.report.browser import Tab
-from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
+from tests.report.page_checks import SCHEMES, check_page
 
 RULES = detector.Rules.from_dict(config.load_drift(SHIPPED).to_rules())
 REFERENCE = detector.Reference.of(artifact.read(archive()).baseline)
 HOSTILE = "<script>alert(1)</script>"
-SCHEMES = pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 
 
 def verdict_on(
@@ -173,11 +172,4 @@ def test_page_fits_and_has_enough_contrast(tab: Tab, page: str, tmp_path: Path, 
     """No overflow, contrast of 4.5 or more, no errors, no requests."""
     address = (tmp_path / "report.html").as_uri()
     (tmp_path / "report.html").write_text(page)
-    tab.requested.clear()
-    tab.problems.clear()
-    tab.open(address, width=width, dark=dark)
-    assert tab.value("document.documentElement.scrollWidth") <= width
-    assert tab.value(OVERFLOW) == []
-    assert tab.value(CONTRAST) == []
-    assert [each for each in tab.requested if not each.startswith("data:")] == [address]
-    assert tab.problems == []
+    check_page(tab, address, width=width, dark=dark)
