@@ -24,7 +24,8 @@ from ml.config.record_files import (
     Verdict,
     Window,
 )
-from ml.config.settings_files import DriftFile, GateFile, ModelFile, ServingFile
+from ml.config.serving_file import ServingFile
+from ml.config.settings_files import DriftFile, GateFile, ModelFile
 from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_edits import set_values
 from ml.config.yaml_models import (
