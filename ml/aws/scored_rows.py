@@ -111,7 +111,8 @@ class ScoredRows:
             CloudError, DataError: S3 cannot be read or written.
         """
         with explained(f"listing s3://{self.bucket}/{self._prefix}"):
-            stored = {item["Key"]: item["ETag"] for item in object_listing.list_prefix(self.bucket, self._prefix)}
+            objects = object_listing.list_prefix(self.bucket, self._prefix, after=self.key(first - _DAY))
+            stored = {item["Key"]: item["ETag"] for item in objects}
         self._stored = stored
         days = [first + index * _DAY for index in range((end - first).days)]
         looked_at = [day for day in days if self.key(day) not in stored or day >= end - LATE_DAYS * _DAY]

@@ -37,6 +37,9 @@ def bucket(aws: LocalAws) -> str:
         ({"MaxKeys": 2}, ["a/1 &<x>", "a/deep/2"]),
         ({"MaxKeys": 0}, []),
         ({"Prefix": "gone/"}, []),
+        ({"Delimiter": "/", "StartAfter": "a/z"}, ["c", "d"]),
+        ({"Delimiter": "/", "MaxKeys": 1}, []),
+        ({"Delimiter": "/", "MaxKeys": 3}, ["c"]),
     ],
 )
 def test_entries_are_those_of_moto(
@@ -67,3 +70,22 @@ def test_first_version_of_the_operation_names_the_owner(aws: LocalAws, bucket: s
         ("a/deep/2", True),
         ("a/deep/3", True),
     ]
+
+
+def test_listing_follows_changes(aws: LocalAws, bucket: str) -> None:
+    """After objects were stored, overwritten, deleted and restored, a listing has the names that moto's own has."""
+    s3 = aws.client("s3")
+
+    def listed(**members: Any) -> list[str]:
+        return [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, **members).get("Contents", [])]
+
+    assert listed(Prefix="a/") == [key for key in KEYS if key.startswith("a/")]
+    s3.put_object(Bucket=bucket, Key="a/0", Body=b"new")
+    s3.put_object(Bucket=bucket, Key="a/0", Body=b"newer")
+    marker = s3.delete_object(Bucket=bucket, Key="a/deep/2")["VersionId"]
+    assert listed(Prefix="a/") == ["a/0", "a/1 &<x>", "a/deep/3", "a/é+"]
+    s3.delete_object(Bucket=bucket, Key="a/deep/2", VersionId=marker)
+    for version in s3.list_object_versions(Bucket=bucket, Prefix="a/0")["Versions"]:
+        s3.delete_object(Bucket=bucket, Key="a/0", VersionId=version["VersionId"])
+    assert listed(Prefix="a/") == ["a/1 &<x>", "a/deep/2", "a/deep/3", "a/é+"]
+    assert listed() == [item["Key"] for item in s3.list_objects(Bucket=bucket)["Contents"]]
