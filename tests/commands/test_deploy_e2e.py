@@ -28,10 +28,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
-    """A repository, and the platform deployed to an AWS emulator of its own."""
+def env(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
+    """A repository, and the platform deployed to an AWS emulator of its own, with options that a test may give."""
     workspace = served.repository(tmp_path / "repository")
-    with LocalAws(tmp_path / "cloud") as cloud:
+    with LocalAws(tmp_path / "cloud", **getattr(request, "param", {})) as cloud:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         assert bootstrap(workspace.root).state == "created"
@@ -144,14 +144,14 @@ def test_package_that_was_edited_is_refused(env: ServedPlatform, change: dict[st
     assert env.endpoint() is None
 
 
+# Without events that are delivered twice: the second would begin the failed update again while the error is made.
+@pytest.mark.parametrize("env", [{"double_every": 0}], indirect=True)
 def test_failed_model_leaves_the_former_serving(env: ServedPlatform) -> None:
     """If the model's code cannot be loaded, the error names the model that serves, and the failure is recorded."""
     env.serve(-1.0)
     before = env.answers()
     env.approve(env.register(2.0, broken_code=True))
-    # A second delivery of the approval's event may have begun the failed update again; the former fleet still serves.
-    serves = r"0002 was not deployed: .*(InService|Updating) on fraudops-production-0001-"
-    with pytest.raises(DeploymentFailed, match=serves):
+    with pytest.raises(DeploymentFailed, match=r"0002 was not deployed: .*InService on fraudops-production-0001-"):
         deploy(env.root)
     assert env.answers() == before
     last = deployment_records.history(env.where.bucket)[-1]
