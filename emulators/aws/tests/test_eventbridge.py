@@ -192,11 +192,11 @@ def test_event_fault_delays_or_doubles_an_event(aws: LocalAws, fault: str, deliv
     """A late event arrives after one that was sent later; a duplicate arrives twice; `settle` waits for both."""
     url, arn = create_queue(aws)
     rule(aws, {"source": ["fault.test"]}, Arn=arn)
-    aws.faults.set([Rule(fault=fault, service="event", operation="Test")])
-    for name in ("first", "second"):
-        entry = {"Source": "fault.test", "DetailType": "Test", "Detail": json.dumps({"name": name})}
-        aws.client("events").put_events(Entries=[entry])
-    assert aws.settle()
+    aws.faults.set([Rule(fault=fault, service="event", operation="Test", seconds=2.0)])
+    entry = {"Source": "fault.test", "DetailType": "Test"}
+    details = [json.dumps({"name": name}) for name in ("first", "second")]
+    aws.client("events").put_events(Entries=[{**entry, "Detail": detail} for detail in details])
+    aws.settle()
     aws.faults.set([])
     received = [event["detail"]["name"] for event in receive_messages(aws, url, len(delivered))]
     assert sorted(received) == sorted(delivered)

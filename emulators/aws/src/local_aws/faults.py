@@ -104,7 +104,7 @@ class FaultPlan:
         return bool(self._rules) or self.calls is not None
 
     def wants(self, service: str, operation: str, fault: str) -> bool:
-        """Whether a rule with that fault is about such calls, whoever makes them and whenever."""
+        """Whether a rule with that fault is about such calls, of any caller and at any time."""
         return any(
             rule.fault == fault and fnmatchcase(service, rule.service) and fnmatchcase(operation, rule.operation)
             for rule in self._rules

@@ -220,9 +220,13 @@ class LocalAws:
         self._authorization.log.flush()
         return idle
 
-    def settle(self, timeout_seconds: float = 60.0) -> bool:
-        """Waits until no execution, change of an endpoint, event or delivery is under way; False after the timeout."""
-        return self._services.settle(timeout_seconds)
+    def settle(self, timeout_seconds: float = 600.0) -> None:
+        """Waits until no execution, change of an endpoint, event or delivery is under way.
+
+        Raises:
+            TimeoutError: something still is, after `timeout_seconds`.
+        """
+        self._services.settle(timeout_seconds)
 
     def forget_runs(self, *, cached_step: str = "") -> None:
         """Forgets executions, request tokens, numbers of deleted packages, and the answers that stale ones repeat.

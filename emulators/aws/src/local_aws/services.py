@@ -184,16 +184,16 @@ class Services:
         self._capture.flush()
         return idle  # as it was before the capture: a later event belongs to what happened after the call
 
-    def settle(self, timeout_seconds: float) -> bool:
-        """Waits until no execution, change of an endpoint or event is under way; False after the timeout."""
+    def settle(self, timeout_seconds: float) -> None:
+        """As `LocalAws.settle`."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             # Each of them may cause the next: an execution events, an event a change of an endpoint.
             if self.pipelines.idle and self._endpoints.idle and self._events.idle:
-                return True
+                return
             self._events.drain(_SETTLE_SECONDS)
-            time.sleep(_SETTLE_SECONDS)
-        return False
+            time.sleep(_SETTLE_SECONDS)  # threads of jobs and of servers, which share no condition to wait for
+        raise TimeoutError(f"the emulator is still at work after {timeout_seconds:g} s")
 
     def forget_runs(self, cached_step: str) -> None:
         """As `LocalAws.forget_runs`, of pipelines and registry."""

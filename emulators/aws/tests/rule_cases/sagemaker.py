@@ -133,60 +133,6 @@ def endpoint_failed(aws: LocalAws) -> None:
     sagemaker.delete_endpoint(EndpointName=name)
 
 
-def guardrail_variants(aws: LocalAws) -> None:
-    name, sagemaker, other = create_endpoint(aws), aws.client("sagemaker"), unique_name("config")
-    model = create_endpoint_config(aws)
-    variant = {"VariantName": "Other", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName=other, ProductionVariants=[variant])
-    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    refused(
-        "sagemaker-guardrail-variants",
-        lambda: sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other, DeploymentConfig=policy),
-    )
-
-
-def _refused_policy(
-    aws: LocalAws, rule: str, *, alarms: tuple[str, ...] = (), timeout: int = 600, **routing: Any
-) -> None:
-    name, config = create_endpoint(aws), create_endpoint_config(aws)
-    policy = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": routing,
-            "TerminationWaitInSeconds": 300,
-            "MaximumExecutionTimeoutInSeconds": timeout,
-        }
-    }
-    if alarms:
-        policy["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": alarm} for alarm in alarms]}
-    refused(
-        rule,
-        lambda: aws.client("sagemaker").update_endpoint(
-            EndpointName=name, EndpointConfigName=config, DeploymentConfig=policy
-        ),
-    )
-
-
-def canary_size(aws: LocalAws) -> None:
-    sizes = ({"Type": "INSTANCE_COUNT", "Value": 1}, {"Type": "CAPACITY_PERCENT", "Value": 51}, None)
-    for size in sizes:  # the configuration has one instance
-        more: dict[str, Any] = {"CanarySize": size} if size else {}
-        _refused_policy(aws, "sagemaker-canary-size", Type="CANARY", WaitIntervalInSeconds=60, **more)
-
-
-def guardrail_timeout(aws: LocalAws) -> None:
-    size = {"Type": "CAPACITY_PERCENT", "Value": 50}
-    _refused_policy(
-        aws, "sagemaker-guardrail-timeout", Type="CANARY", WaitIntervalInSeconds=300, CanarySize=size, timeout=600
-    )
-
-
-def rollback_alarm_missing(aws: LocalAws) -> None:
-    _refused_policy(
-        aws, "sagemaker-rollback-alarm-missing", alarms=("gone",), Type="ALL_AT_ONCE", WaitIntervalInSeconds=0
-    )
-
-
 def pipeline_exists(aws: LocalAws) -> None:
     name, sagemaker = unique_name("pipeline"), aws.client("sagemaker")
 
@@ -331,7 +277,6 @@ def serverless_features(aws: LocalAws) -> None:
 
 
 CASES: dict[str, Case] = {
-    "sagemaker-canary-size": canary_size,
     "sagemaker-configuration-deleted": configuration_deleted,
     "sagemaker-configuration-exists": configuration_exists,
     "sagemaker-configuration-missing": configuration_missing,
@@ -341,8 +286,6 @@ CASES: dict[str, Case] = {
     "sagemaker-endpoint-failed": endpoint_failed,
     "sagemaker-endpoint-in-progress": endpoint_in_progress,
     "sagemaker-endpoint-missing": endpoint_missing,
-    "sagemaker-guardrail-timeout": guardrail_timeout,
-    "sagemaker-guardrail-variants": guardrail_variants,
     "sagemaker-inputs-missing": inputs_missing,
     "sagemaker-instance-quota": instance_quota,
     "sagemaker-model-data-access": model_data_access,
@@ -353,7 +296,6 @@ CASES: dict[str, Case] = {
     "sagemaker-package-group-not-empty": package_group_not_empty,
     "sagemaker-pipeline-exists": pipeline_exists,
     "sagemaker-processing-job-exists": processing_job_exists,
-    "sagemaker-rollback-alarm-missing": rollback_alarm_missing,
     "sagemaker-serverless-features": serverless_features,
     "sagemaker-training-job-exists": training_job_exists,
 }

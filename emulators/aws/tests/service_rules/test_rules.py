@@ -7,14 +7,11 @@ import re
 import pytest
 from local_aws.server import LocalAws
 from local_aws.service_rules.catalog import rules
-from rule_cases import compute, identity, messaging, monitoring, sagemaker, stacks, storage
+from rule_cases import compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage
 from rule_cases.refusals import Case
 
-CASES: dict[str, Case] = {
-    rule_id: case
-    for module in (compute, identity, messaging, monitoring, sagemaker, stacks, storage)
-    for rule_id, case in module.CASES.items()
-}
+MODULES = (compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage)
+CASES: dict[str, Case] = {rule_id: case for module in MODULES for rule_id, case in module.CASES.items()}
 AWSS_OWN = r"https://(docs\.aws\.amazon\.com|github\.com/aws(labs|-samples|-solutions|-cloudformation|docs)?/[\w.-]+/blob/\w{40})/"
 """AWS's pages and code."""
 OF_OTHERS = r"https://github\.com/[\w.-]+/[\w.-]+/((issues|pull)/\d+$|blob/\w{40}/.+\.snapshot\.json$)"
@@ -36,8 +33,7 @@ def test_rule_refuses_in_awss_words(aws: LocalAws, rule_id: str) -> None:
 def test_every_rule_has_a_test() -> None:
     """And every test a rule, in one module."""
     assert set(CASES) == set(rules())
-    modules = (compute, identity, messaging, monitoring, sagemaker, stacks, storage)
-    assert sum(len(module.CASES) for module in modules) == len(CASES)
+    assert sum(len(module.CASES) for module in MODULES) == len(CASES)
 
 
 def test_every_rule_has_a_public_source() -> None:
