@@ -140,7 +140,7 @@ def test_function_may_read_the_alarms_that_it_names(env: ServedPlatform, monkeyp
             "def transform_fn(model, body, content_type, accept):\n    import os\n    os._exit(3)",
             "died twice|Invocation5XXErrors",
         ),
-        (
+        (  # sleeps longer than the alarm's limit: that is its fault
             "_score = transform_fn\n\ndef transform_fn(model, body, content_type, accept):\n"
             "    import time\n    time.sleep(0.6)\n    return _score(model, body, content_type, accept)",
             "ModelLatency",
