@@ -27,6 +27,7 @@ from local_aws.dispatcher import PathHandler
 from local_aws.errors import OperationHandler
 from local_aws.eventbridge import EventBus
 from local_aws.faults import FaultPlan
+from local_aws.kms_signatures import Signatures
 from local_aws.processes.child_processes import ChildProcesses
 from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoint_metrics import EndpointMetrics
@@ -220,6 +221,7 @@ class Services:
             "CreateEndpointConfig": registry.refuse_existing_configuration,
             "CreateModelPackageGroup": registry.refuse_existing_group,
         }
+        signatures = Signatures(account=settings.account, region=settings.region)
         managed = partial(managed_policies.handle, settings.account)
         return {
             **{("sagemaker", name): handler for name, handler in sagemaker.items()},
@@ -228,6 +230,8 @@ class Services:
             ("sts", "AssumeRoleWithWebIdentity"): self._federation.assume_role_with_web_identity,
             ("iam", "SimulateCustomPolicy"): simulator.simulate_custom_policy,
             ("iam", "SimulatePrincipalPolicy"): simulator.simulate_principal_policy,
+            ("kms", "Sign"): signatures.sign,
+            ("kms", "Verify"): signatures.verify,
             ("events", "PutEvents"): self._events.put_events,
             ("servicequotas", "ListServiceQuotas"): service_quotas.list_service_quotas,
             ("servicequotas", "ListAWSDefaultServiceQuotas"): service_quotas.list_default_quotas,

@@ -20,9 +20,8 @@ class Key(ResourceType):
         policy = json.dumps(properties["KeyPolicy"])
         key = next((key for key in backend.keys.values() if getattr(key, "stack_name", None) == name), None)
         if key is None:
-            key = backend.create_key(
-                policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", properties.get("Description", ""), []
-            )
+            usage, spec = properties.get("KeyUsage", "ENCRYPT_DECRYPT"), properties.get("KeySpec", "SYMMETRIC_DEFAULT")
+            key = backend.create_key(policy, usage, spec, properties.get("Description", ""), [])
             key.stack_name = name
         key.policy = policy
         key.description = properties.get("Description", "")

@@ -28,8 +28,8 @@ _QUEUE_ACTIONS = {
 _KEY_OPERATIONS = (
     "CreateGrant", "Decrypt", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
     "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GetKeyPolicy", "GetKeyRotationStatus",
-    "ListGrants", "ListResourceTags", "PutKeyPolicy", "RevokeGrant", "ScheduleKeyDeletion", "TagResource",
-    "UntagResource", "UpdateKeyDescription",
+    "GetPublicKey", "ListGrants", "ListResourceTags", "PutKeyPolicy", "RevokeGrant", "ScheduleKeyDeletion", "Sign",
+    "TagResource", "UntagResource", "UpdateKeyDescription", "Verify",
 )  # fmt: skip
 _TABLE_OPERATIONS = (
     "BatchWriteItem", "CreateTable", "DeleteItem", "DeleteTable", "DescribeTable", "GetItem", "PutItem", "Query",
@@ -101,6 +101,9 @@ def _on_key(operation: str) -> Rule:
         context = _encryption_context(call) | tags(call)
         if operation == "CreateGrant":
             context |= _grant_context(call)
+        if operation in ("Sign", "Verify"):
+            given_type = call.text("MessageType") or "RAW"
+            context |= values(kms_SigningAlgorithm=call.text("SigningAlgorithm"), kms_MessageType=given_type)
         context["kms:CallerAccount"] = call.account
         given = tags(call, "ResourceTags")  # of a key that CloudFormation creates, which the store does not have yet
         context |= {name.replace("RequestTag", "ResourceTag"): value for name, value in given.items()}
