@@ -110,8 +110,9 @@ def _daily_test(alarm: Any) -> str:
     evidence = alarm.evidence
     if not alarm.fired:
         return f"no alarm (p {evidence.p_value:.1g})"
+    p_value = "p < 0.001" if evidence.p_value < 0.001 else f"p = {evidence.p_value:.1g}"
     return f"concept drift since {evidence.onset}: {evidence.frauds:,} known frauds of {evidence.rows:,} rows in " + (
-        f"{evidence.stratum} (p {evidence.p_value:.1g})"
+        f"{evidence.stratum} ({p_value})"
     )
 
 

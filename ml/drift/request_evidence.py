@@ -17,6 +17,7 @@ from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.ranking import RankingVerdict
 from ml.model.drift.verdict import CONCEPT
 from ml.model.run_kinds import ADAPT, DROP, RunKind
+from ml.report import drift_words
 
 _MAX_FINDINGS = 12
 """Findings in a request; the check that it names has all of them."""
@@ -70,7 +71,7 @@ def build_case(
         "check": check_uri(latest),
         "report": latest.document["report"],
     }
-    reason = _reason(decision, latest, findings)
+    reason = _reason(decision, latest)
     tests = [each.reason for each in (run.ranking, run.threshold) if each is not None]
     if tests and not run.unneeded:
         reason += f". Asks for a {_RUNS[run.kind]}: {'; '.join(tests)}"
@@ -158,16 +159,17 @@ def end_detail(found: EndEvidence) -> str:
     """What the test for the end of the new pattern found, as a sentence without a full stop."""
     return (
         f"The frauds of the new pattern have stopped since {found.ended}: {found.legitimate:,} of its {found.alerts:,} "
-        f"alerts are known to be legitimate (p {found.p_value:.1g}, limit {found.alpha:g})"
+        f"alerts are known to be legitimate ({drift_words.p_equals(found.p_value)}, limit {found.alpha:g})"
     )
 
 
 def alarm_detail(alarm: ConceptAlarm) -> str:
     """What the daily concept test found, as a short phrase."""
     evidence = alarm.evidence
+    p_value = drift_words.p_equals(evidence.p_value)
     return (
         f"{evidence.frauds:,} known frauds of {evidence.rows:,} rows in {evidence.stratum}, {evidence.rate:.3g} where "
-        f"the reference has {evidence.reference:.3g} (p {evidence.p_value:.1g}, limit {evidence.alpha:g})"
+        f"the reference has {evidence.reference:.3g} ({p_value}, limit {evidence.alpha:g})"
     )
 
 
@@ -237,21 +239,11 @@ def span(window: tuple[datetime, datetime]) -> str:
     return f"{start} to {end}"
 
 
-def sentence(finding: detector.Finding) -> str:
-    """A finding as a short phrase."""
-    of = f" of {finding.subject}" if finding.subject else ""
-    p_value = f", p {finding.p_value:.1g}" if finding.p_value is not None else ""
-    value = "–" if finding.value is None else f"{finding.value:.3g}"
-    words = finding.statistic.replace("_", " ")
-    pooled = f" in {finding.windows} windows" if finding.windows > 1 else ""
-    return f"{words}{of}{pooled} {value} (limit {finding.threshold:.3g}{p_value})"
-
-
-def _reason(decision: detector.Decision, latest: Check, findings: Sequence[detector.Finding]) -> str:
+def _reason(decision: detector.Decision, latest: Check) -> str:
+    """What happened, in the words of the drift report; the figures with their limits are in the findings."""
     fired = len(set(decision.fired) & set(decision.considered))
     of = len(decision.considered)
     windows = f"{fired} of the latest {of} windows" if of > 1 else "the latest window that can be tested"
-    phrases = "; ".join(sentence(finding) for finding in findings[:3])
-    more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
-    kind = str(decision.kind).capitalize()
-    return f"{kind} drift in {windows}, {span(latest.window)}: {phrases}{more}"
+    kind = str(decision.kind)
+    words = drift_words.of_kind(latest.verdict, kind)
+    return f"{kind.capitalize()} drift in {windows}, {span(latest.window)}: {words}"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from ml.clock import stamp
 from ml.drift import request_text
-from ml.drift.request_evidence import alarm_detail, end_detail, sentence, span, strongest
+from ml.drift.request_evidence import alarm_detail, end_detail, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
+from ml.report import drift_words
 
 if TYPE_CHECKING:
     from ml.drift.concept_alarm import ConceptAlarm
@@ -27,16 +28,9 @@ _MAX_FINDINGS = 10
 
 
 def why(check: Check) -> str:
-    """The reason of the verdict: the strongest finding of each kind, and what could not be tested."""
-    verdict = check.verdict
-    parts = []
-    for kind in KINDS:
-        fired = strongest(verdict, kind)
-        if fired:
-            more = f" and {len(fired) - 1} more" if len(fired) > 1 else ""
-            parts.append(f"{kind}: {sentence(fired[0])}{more}")
-    parts += list(verdict.reasons)
-    return "; ".join(parts) or f"{verdict.rows:,} rows were tested and nothing fired"
+    """What happened in words, and what could not be tested."""
+    headline = drift_words.headline(check.verdict)
+    return "; ".join([headline, *(reason for reason in check.verdict.reasons if reason not in headline)])
 
 
 def drift_check(
@@ -46,8 +40,10 @@ def drift_check(
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
-        f"{code(result.endpoint)}, {span(latest.window)}, against approval {latest.approval:04d}: "
-        f"{text(result.reason)}.",
+        f"**{text(drift_words.headline(latest.verdict))}.**",
+        f"{code(result.endpoint)}, {span(latest.window)}, against approval {latest.approval:04d}.",
+        "\n".join(f"- {text(line.kind)}: {text(line.words)}" for line in drift_words.lines(latest.verdict)),
+        "\n".join(f"{text(reason)}." for reason in latest.verdict.reasons),
     ]
     if result.no_traffic is not None:
         parts.append(
@@ -71,7 +67,7 @@ def drift_check(
     parts += [_findings(each) for each in checks if any(finding.fired for finding in each.verdict.findings)]
     parts += filter(None, [_features(latest.verdict), _history([each.verdict for each in past])])
     parts.append(f"Report: {code(latest.document['report'])}")
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) -> str:
@@ -156,14 +152,14 @@ def _findings(check: Check) -> str:
             code(finding.subject) if finding.subject else "the window",
             _figure(finding.value),
             _figure(finding.threshold),
-            _figure(finding.p_value),
+            drift_words.p_value(finding.p_value),
             text(finding.detail),
         )
         for finding in fired[:_MAX_FINDINGS]
     ]
     shown = table(("kind", "statistic", "of", "value", "limit", "p", "detail"), rows, numbers=(3, 4, 5))
     rest = f"\n\n… and {len(fired) - _MAX_FINDINGS} more, in the report." if len(fired) > _MAX_FINDINGS else ""
-    return details(f"What fired in {span(check.window)} ({len(fired)})", shown + rest)
+    return details(f"Statistics of {span(check.window)} ({len(fired)})", shown + rest)
 
 
 def _features(verdict: DriftVerdict) -> str:

@@ -1,4 +1,7 @@
-"""Renders the HTML report of a drift check of one window. Decides nothing; the page loads nothing."""
+"""Renders the HTML report of a drift check of one window: what happened in words first, statistics folded.
+
+Decides nothing; the page loads nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 from jinja2 import Environment
 
 from ml.model.drift.detector import DriftVerdict, FeatureDrift, Finding
-from ml.report import page_template
+from ml.report import drift_words, page_template
 from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
@@ -51,6 +54,8 @@ def page(
         .render(
             document=document,
             verdict=verdict,
+            headline=drift_words.headline(verdict),
+            lines=drift_words.lines(verdict),
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
             quiet=[finding for finding in verdict.findings if not finding.fired and finding.p_value is not None],
             features=sorted(verdict.features, key=lambda feature: -feature.js),
@@ -91,4 +96,6 @@ def statistic_name(finding: Finding) -> str:
 
 @cache
 def _environment() -> Environment:
-    return page_template.environment(figure=figure, of_number=of_number, day=day, statistic_name=statistic_name)
+    return page_template.environment(
+        figure=figure, of_number=of_number, day=day, statistic_name=statistic_name, p_value=drift_words.p_value
+    )

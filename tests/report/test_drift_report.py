@@ -129,7 +129,7 @@ def test_page_shows_categories() -> None:
         "–", "–", "–", "0", "–", "0.05",
     ]  # fmt: skip
     assert "200 of 4,000 rows have a value that the reference does not list" in text
-    words = re.findall(r"<th[^>]*>([^<]*)</th>", text[text.index("<h2>Inputs") :])
+    words = re.findall(r"<th[^>]*>([^<]*)</th>", text[text.index("Statistics of all inputs") :])
     assert words[:10] == ["input", "JS", "KS", "PSI", "w", "mean shift", "mean", "std", "missing", "out of range"]
 
 
@@ -147,6 +147,17 @@ def test_page_shows_what_fired_and_the_limits(page: str) -> None:
     ):
         assert part in words, part
     assert "an estimate without labels" in words
+
+
+def test_page_says_first_what_happened(page: str) -> None:
+    """The heading is the sentence with the figure; every table of statistics but that of windows is folded."""
+    (heading,) = re.findall(r"<h1>(.*?)</h1>", page)
+    assert heading.startswith("In April 2026 recall fell from 0.84 to 0.17; 511 of 969 transactions between ")
+    assert heading.endswith(".")
+    shown = re.sub(r"<details>.*?</details>", "", page, flags=re.S)
+    assert re.findall(r'<div class="scroll"[^>]*aria-label="([^"]*)"', shown) == ["Windows"]
+    assert "The mean of V2 rose by 0.61 standard deviations" in shown
+    assert page.count("&lt; 0.001") >= 6
 
 
 def test_page_runs_and_loads_nothing(page: str) -> None:

@@ -1,0 +1,158 @@
+"""Tests of what happened in words: verdicts of the detector, and findings made by hand for rare kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.model.drift import detector
+from ml.model.drift.verdict import Finding
+from ml.report import drift_words as words
+from tests.model.drift import test_category_counts
+from tests.report.test_drift_report import REFERENCE, RULES, verdict_on
+
+
+def finding(**changes: Any) -> Finding:
+    """A finding that fired."""
+    values: dict[str, Any] = {
+        "kind": "concept",
+        "statistic": "recall",
+        "subject": None,
+        "value": 0.17,
+        "threshold": 0.7,
+        "p_value": 1e-9,
+        "alpha": 1e-4,
+        "fired": True,
+        "reference": 0.84,
+    }
+    return Finding(**(values | changes))
+
+
+def having(*findings: Finding) -> detector.DriftVerdict:
+    """The verdict of a quiet month with these findings instead of its own."""
+    return dataclasses.replace(verdict_on(4)[0], findings=findings, verdicts=tuple({each.kind for each in findings}))
+
+
+def test_headline_of_concept_drift_has_recall_and_the_band() -> None:
+    """The month, both recalls, and how many of which transactions are frauds; a shifted input comes last."""
+    found, _ = verdict_on(4, shift=0.6, flip=0.5)
+    assert words.headline(found) == (
+        "In April 2026 recall fell from 0.84 to 0.17; 511 of 969 transactions between 20.9 and 40.9 are frauds, "
+        "4.7 % at approval; the mean of V2 rose by 0.61 standard deviations"
+    )
+
+
+def test_lines_say_each_finding_once() -> None:
+    """Five tests of one shift of V2 are one line; a band or a rate that fires in several pools too."""
+    found, _ = verdict_on(4, shift=0.6, flip=0.5)
+    lines = words.lines(found)
+    assert [(line.kind, line.words) for line in lines if line.kind == "data"] == [
+        ("data", "The mean of V2 rose by 0.61 standard deviations")
+    ]
+    assert lines[0].words == "Recall fell from 0.84 to 0.17"
+    assert sum(len(line.findings) for line in lines) == sum(each.fired for each in found.findings)
+    pooled = having(finding(windows=1), finding(windows=3, value=0.4))
+    assert [(line.words, len(line.findings)) for line in words.lines(pooled)] == [("Recall fell from 0.84 to 0.17", 2)]
+
+
+def test_headline_of_a_quiet_month_has_recall() -> None:
+    """What was tested, and the recall on mature labels; without them, that concept drift was not tested."""
+    assert words.headline(verdict_on(4)[0]) == (
+        "In April 2026 nothing drifted: 4,000 transactions were tested; recall is 0.92, 0.84 at approval"
+    )
+    immature = dataclasses.replace(verdict_on(4)[0], findings=(), verdicts=("none", "labels immature"))
+    assert words.headline(immature).endswith("concept drift cannot be tested before labels are mature")
+    assert words.lines(immature) == ()
+
+
+def test_headline_without_traffic_is_not_that_nothing_drifted() -> None:
+    """No data is neither drift nor no drift."""
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    summary = detector.WindowSummary.empty(REFERENCE)
+    found = detector.evaluate(REFERENCE, summary, None, RULES, start=start, end=start + timedelta(days=31))
+    assert words.headline(found).startswith("In March 2026 drift could not be tested: 0 rows, where ")
+
+
+def test_headline_of_categories_and_schema() -> None:
+    """A value that the reference does not list is a change of the sender."""
+    found = test_category_counts.verdict(lambda shops: np.where(np.arange(len(shops)) % 20 == 0, "FOOD", shops))
+    assert "a sender changed its fields, shop: 200 of 4,000 rows have a value that the reference" in words.headline(
+        found
+    )
+    assert "shop: 200 of 4,000 rows have a value that the reference does not list" in [
+        line.words for line in words.lines(found)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"statistic": "false_positive_rate", "value": 0.004, "reference": 0.001},
+            "False-positive rate rose from 0.1 % to 0.4 %",
+        ),
+        ({"statistic": "precision", "value": None, "reference": 0.4}, "Precision fell from 0.40 to –"),
+        (
+            {"statistic": "recall", "value": 0.61, "reference": 0.84, "windows": 3},
+            "Recall fell from 0.84 to 0.61 over 3 windows",
+        ),
+        (
+            {
+                "statistic": "fraud_rate",
+                "subject": "amount >= 1017.97",
+                "value": 0.5,
+                "reference": 0.002,
+                "detail": "3 frauds of 6 rows in 3 windows; reference 2 of 1,000",
+                "windows": 3,
+            },
+            "3 of 6 transactions of 1,018 or more are frauds, 0.2 % at approval over 3 windows",
+        ),
+        (
+            {"statistic": "fraud_rate", "subject": "amount < 5.6", "value": 0.12, "reference": 0.01},
+            "12 % of transactions below 5.6 are frauds, 1 % at approval",
+        ),
+        (
+            {"statistic": "fraud_rate", "subject": "any amount", "value": 0.0, "reference": 0.01},
+            "0 % of transactions of any amount are frauds, 1 % at approval",
+        ),
+        (
+            {"kind": "prediction", "statistic": "alert_rate", "value": 0.2, "reference": 0.05},
+            "Alert rate rose from 5 % to 20 %",
+        ),
+        ({"kind": "prediction", "statistic": "ks", "subject": "score"}, "The shape of score changed, its mean did not"),
+    ],
+)
+def test_line_of_one_finding(changes: dict[str, Any], said: str) -> None:
+    """Rare rates are percentages; several windows are named; a band without counts has its share."""
+    (line,) = words.lines(having(finding(**changes)))
+    assert line.words == said
+    assert said[1:] in words.headline(having(finding(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "said"),
+    [(1.29e-215, "< 0.001", "p < 0.001"), (0.0009, "< 0.001", "p < 0.001"), (0.023, "0.023", "p = 0.023")],
+)
+def test_p_value_has_no_meaningless_digits(value: float, shown: str, said: str) -> None:
+    """Below 0.001 the size says nothing to a reader."""
+    assert (words.p_value(value), words.p_equals(value), words.p_value(None)) == (shown, said, "–")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-04-01", "2026-05-01", "in April 2026"),
+        ("2026-12-01", "2027-01-01", "in December 2026"),
+        ("2026-04-01", "2026-04-08", "from 2026-04-01 to 2026-04-07"),
+        ("2026-04-01", "2026-04-02", "on 2026-04-01"),
+        ("2026-04-01T06:00", "2026-04-01T18:30", "from 2026-04-01 06:00 to 2026-04-01 18:30 UTC"),
+    ],
+)
+def test_period_in_words(start: str, end: str, said: str) -> None:
+    """A whole month has its name; a range ends on its last day."""
+    first, last = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (start, end))
+    assert words.period(first, last) == said
