@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,12 @@ def drift_check(
         bool,
         typer.Option("--hand-over", help="Create no request; write what is due as a step output for `drift request`."),
     ] = False,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report-file", envvar="FRAUDOPS_REPORT_FILE", help="Copy the report of the window here, as HTML."
+        ),
+    ] = None,
     repo: Repo = HERE,
 ) -> View:
     """Compare captured traffic and labels with the drift reference; create a retrain request if they have drifted."""
@@ -37,7 +44,7 @@ def drift_check(
         raise typer.BadParameter(
             "creates no request that could be handed over; leave out one of both", param_hint="--report-only"
         )
-    result = check(repo, window=window, report_only=report_only, handed_over=hand_over)
+    result = check(repo, window=window, report_only=report_only, handed_over=hand_over, report_file=report_file)
     return View(value=result, rows=render.drift_rows(result))
 
 

@@ -60,6 +60,7 @@ def check(
     window: str | None = None,
     report_only: bool = False,
     handed_over: bool = False,
+    report_file: Path | None = None,
     main: str = "main",
 ) -> DriftCheckResult:
     """Evaluates captured traffic and labels against the champion, and creates a retrain request if one is due.
@@ -70,6 +71,7 @@ def check(
         report_only: store and report the verdicts; create no request and do not call GitHub.
         handed_over: create no request; write the decisions that are due, with their training windows, as the step
             output `hand_over` for `fraudops drift request`.
+        report_file: where a copy of the window's report goes, for the workflow that links it.
 
     Raises:
         UsageError: `window` is invalid.
@@ -108,6 +110,8 @@ def check(
     no_labels = _missing_labels(monitor, past, rules, now)
     for each in checks:
         check_artifacts.write(monitor, each, past)
+    if report_file is not None:
+        check_artifacts.copy_report(checks[-1], report_file)
     if latest:
         published = cloudwatch_metrics.publish(
             monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm, no_labels), at=now
@@ -138,6 +142,7 @@ def check(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(no_traffic is not None).lower(),
+        report=str(report_file or ""),
     )
     runner_commands.summary(step_summary.drift_check(result, checks, past, handed_over=handed_over))
     _annotate(result)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml import atomic_file
 from ml.aws import drift_check_store, model_monitor_export, s3_objects
 from ml.aws.cloudwatch_metrics import Point
 from ml.console import stage
+from ml.errors import FraudopsError
 from ml.model.drift import detector
 from ml.model.drift.histogram import Column, Tally
 from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
@@ -38,6 +41,22 @@ def write(monitor: Monitor, check: Check, past: Sequence[Check]) -> None:
         _model_monitor(monitor, check)
         for name, (content, content_type) in _report(monitor, check, past).items():
             s3_objects.write(monitor.checks.uri("reports", *check.window, name), content, content_type)
+
+
+def copy_report(check: Check, file: Path) -> None:
+    """Copies the stored report page of a window to `file`.
+
+    Raises:
+        CloudError: the page cannot be read.
+        FraudopsError: `file` cannot be written.
+    """
+    content = s3_objects.read(check.document["report"])
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file.replacing(file) as draft:
+            draft.write_bytes(content)
+    except OSError as error:
+        raise FraudopsError(f"{file}: cannot be written ({error.strerror}); choose another path") from error
 
 
 def _report(monitor: Monitor, check: Check, past: Sequence[Check]) -> dict[str, tuple[bytes, str]]:

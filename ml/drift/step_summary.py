@@ -66,7 +66,7 @@ def drift_check(
     parts += filter(None, map(_unread, checks))
     parts += [_findings(each) for each in checks if any(finding.fired for finding in each.verdict.findings)]
     parts += filter(None, [_features(latest.verdict), _history([each.verdict for each in past])])
-    parts.append(f"Report: {code(latest.document['report'])}")
+    parts.append(f"Report in the data lake: {code(latest.document['report'])}")
     return "\n\n".join(filter(None, parts))
 
 

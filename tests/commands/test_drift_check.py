@@ -13,11 +13,12 @@ import pytest
 from local_github.server import LocalGitHub
 
 from ml import clock, config
+from ml.aws import s3_objects
 from ml.aws.session import client
 from ml.commands import drift_check
 from ml.commands.drift_check import check
 from ml.drift import step_summary
-from ml.errors import ConfigError, GitHubError, Refused, UsageError
+from ml.errors import ConfigError, FraudopsError, GitHubError, Refused, UsageError
 from ml.gitops import labels
 from tests.harness.aws import moto_server
 from tests.harness.platform import monitored
@@ -96,6 +97,19 @@ def test_unchanged_traffic_gives_none_and_stores_evidence(env: MonitoredEndpoint
     assert "### Drift: none" in env.summary
     assert "```mermaid\nxychart-beta" in env.summary
     assert (env.requests(), env.bot.started) == ([], [])
+
+
+def test_report_is_copied_for_the_workflow(env: MonitoredEndpoint, tmp_path: Path) -> None:
+    """The copy is the stored page, also of a window that was checked before; its path is a step output."""
+    env.month(2)
+    env.at("2026-03-15T05:17:00Z")
+    check(env.root)
+    for file in (tmp_path / "drift-report.html", tmp_path / "missing" / "drift-report.html"):
+        check(env.root, report_file=file)
+        assert file.read_bytes() == s3_objects.read(f"s3://{BUCKET}/{FOLDER}/reports/{FEBRUARY}/report.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FraudopsError, match="cannot be written"):
+        check(env.root, report_file=tmp_path / "file" / "drift-report.html")
 
 
 def test_next_check_completes_an_aborted_report(env: MonitoredEndpoint) -> None:

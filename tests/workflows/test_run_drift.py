@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,9 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         run = env.fired()["drift.yml"]
         assert passed(run) == {CHECK}
         assert "### Drift: none" in run.summary
+        (report,) = re.findall(r"\[Open the drift report\]\((http\S+)\)", run.summary)
+        with urllib.request.urlopen(report, timeout=30) as page:  # noqa: S310 - the emulator's own address
+            assert "In February 2026 nothing drifted" in page.read().decode()
 
         # March and April drift; after April two of three windows agree.
         watched.month(3, shift=0.6)

@@ -24,7 +24,10 @@ VERBS = {
     "ci-status.yml": {"confirm-ci"},
     "serving-image.yml": {"serving-image"},
 }
+LINK = 'echo "**[Open the drift report]($REPORT)**" >> "$GITHUB_STEP_SUMMARY"'
+"""The address of an artifact is known to the step that uploads it, and to no verb."""
 TOOLS = {
+    LINK,
     "make test",
     "make emulators oracle product-alone serving-stack",
     "cfn-lint infra/platform.yaml infra/github-oidc.yaml infra/serving-image.yaml",
@@ -219,7 +222,15 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
     check, request = job("drift.yml", "check"), job("drift.yml", "request")
     conditions = {step["name"]: step.get("if") for step in check.steps()}
     *first, last = conditions
-    assert first == ["Check out", "Set up", "Import labels from the inbox", "Check for drift"]
+    assert first == [
+        "Check out",
+        "Set up",
+        "Import labels from the inbox",
+        "Check for drift",
+        "Upload the report",
+        "Link the report",
+    ]
+    assert conditions["Upload the report"] == "${{ !cancelled() && steps.check.outputs.report != '' }}"
     assert last == "Compare the account with Git"
     assert conditions["Check for drift"] == "${{ !cancelled() && steps.setup.outcome == 'success' }}"
     assert conditions[last] == conditions["Check for drift"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,12 @@ jobs:
         continue-on-error: true
       - uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f
         with: {{name: data, path: out}}
+      - run: mkdir "$RUNNER_TEMP/pages" && echo "<p>it drifted</p>" > "$RUNNER_TEMP/pages/report.html"
+      - id: page
+        uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a
+        with: {{path: "${{{{ runner.temp }}}}/pages/report.html", archive: "false"}}
+      - run: echo "link=${{{{ steps.page.outputs.artifact-url }}}}" >> "$GITHUB_OUTPUT"
+        id: link
   use:
     needs: make
     runs-on: ubuntu-latest
@@ -110,6 +117,8 @@ jobs:
     assert job.steps[3].conclusion == "success"
     assert run.job("use (2)").annotations[0].message == "second of the matrix"
     assert (run.artifacts / "data" / "deep" / "a.txt").read_text() == "data\n"
+    with urllib.request.urlopen(job.outputs["link"]["link"], timeout=30) as page:  # noqa: S310 - the emulator's own address
+        assert (page.read(), page.headers.get_content_type()) == (b"<p>it drifted</p>\n", "text/html")
 
 
 def test_job_environment_is_githubs(make_emulator: MakeEmulator, monkeypatch: pytest.MonkeyPatch) -> None:

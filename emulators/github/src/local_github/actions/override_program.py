@@ -67,9 +67,7 @@ def _select_files(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Pat
                 files.pop(file, None)
             continue
         if not hidden:
-            selected = [
-                file for file in selected if not any(p.startswith(".") for p in file.relative_to(workspace).parts)
-            ]
+            selected = [file for file in selected if not _is_hidden(file, workspace)]
         files.update(dict.fromkeys(selected))
         stem = Path(re.split(r"[*?\[]", text)[0].rpartition("/")[0] if glob.has_magic(text) else text)
         roots.append(stem if glob.has_magic(text) or stem.is_dir() else stem.parent)
@@ -77,12 +75,14 @@ def _select_files(patterns: list[str], *, hidden: bool) -> tuple[list[Path], Pat
     return list(files), root
 
 
+def _is_hidden(file: Path, workspace: Path) -> bool:
+    """Whether a file of the workspace lies below a hidden folder, or a file elsewhere is hidden."""
+    parts = file.relative_to(workspace).parts if file.is_relative_to(workspace) else (file.name,)
+    return any(part.startswith(".") for part in parts)
+
+
 def upload_artifact() -> None:
-    """Copies the files of `path` into the run's artifacts."""
-    name = _env("NAME")
-    if not name or _FORBIDDEN.search(name):
-        raise StepFailed(f"The artifact name is not valid: {name!r}")
-    folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"]) / name
+    """Copies the files of `path` into the run's artifacts; without `archive`, one file that is served as it is."""
     files, root = _select_files(_lines("PATHS"), hidden=_env("HIDDEN") == "true")
     if not files:
         message = f"No files were found with the provided path: {_env('PATHS')}. No artifacts will be uploaded."
@@ -90,6 +90,14 @@ def upload_artifact() -> None:
             raise StepFailed(message)
         _print(message if _env("NONE_FOUND") == "ignore" else f"::warning::{message}")
         return
+    name = _env("NAME")
+    if _env("ARCHIVE") == "false":  # as the original: one file, whose name is the artifact's
+        if len(files) > 1:
+            raise StepFailed(f"Only one file can be uploaded without an archive, and {len(files)} were found")
+        name, root = files[0].name, files[0].parent
+    if not name or _FORBIDDEN.search(name):
+        raise StepFailed(f"The artifact name is not valid: {name!r}")
+    folder = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"]) / name
     if folder.exists():
         if _env("OVERWRITE") != "true":
             raise StepFailed(f"An artifact with the name '{name}' already exists in this run")

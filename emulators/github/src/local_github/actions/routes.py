@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from local_github.actions import deployment_routes, serializers
+from local_github.actions import artifact_files, deployment_routes, serializers
 from local_github.actions.dispatch_inputs import DispatchRefused
 from local_github.actions.log_archive import log_archive
 from local_github.actions.oidc_issuer import named_in_subject
@@ -236,18 +235,25 @@ def _artifacts(actions: Actions, call: Call) -> dict[str, Any]:
 
 def _artifact(actions: Actions, call: Call) -> Any:
     repository = call.need("actions", "read")
+    run, folder = _find_artifact(actions, repository, call)
+    if call.request.path.endswith("/zip"):
+        return artifact_files.response(folder)
+    return serializers.artifact(call.serializer, repository, run, folder)
+
+
+def _artifact_page(actions: Actions, call: Call) -> Any:
+    """What a link to an artifact opens. As all pages, without a login."""
+    repository = call.state.find(call.params["owner"], call.params["name"])
+    if repository is None:
+        raise not_found()
+    return artifact_files.response(_find_artifact(actions, repository, call)[1])
+
+
+def _find_artifact(actions: Actions, repository: Repository, call: Call) -> tuple[Run, Path]:
     for run in actions.runs(repository.full_name):
         for folder in run.artifacts.iterdir() if run.artifacts.is_dir() else ():
-            if artifact_id(str(run.id), folder.name) != call.params["artifact"]:
-                continue
-            if not call.request.path.endswith("/zip"):
-                return serializers.artifact(call.serializer, repository, run, folder)
-            data = io.BytesIO()
-            with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file():
-                        file.write(path, path.relative_to(folder).as_posix())
-            return ApiResponse(body=data.getvalue(), content_type="application/zip")
+            if artifact_id(str(run.id), folder.name) == call.params["artifact"]:
+                return run, folder
     raise not_found()
 
 
@@ -315,6 +321,7 @@ _ROUTES: list[tuple[str, str, Callable[[Actions, Call], Any]]] = [
     ("GET", f"{_ACTIONS}/oidc/customization/sub", _oidc_subject),
     ("GET", f"{_ACTIONS}/artifacts/<int:artifact>", _artifact),
     ("GET", f"{_ACTIONS}/artifacts/<int:artifact>/zip", _artifact),
+    ("GET", "/<owner>/<name>/actions/runs/<int:run>/artifacts/<int:artifact>", _artifact_page),
     ("GET", f"{_ACTIONS}/jobs/<int:job>", _job),
     ("GET", f"{_ACTIONS}/jobs/<int:job>/logs", _job_log),
     ("GET", f"{_REPOSITORY}/check-runs/<int:job>/annotations", _annotations),
