@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,6 +94,36 @@ def explain(scorer: Scorer, row: Sequence[float | str]) -> Explanation:
         pattern=patterns(log_odds)[0],
         parts=tuple(parts),
     )
+
+
+def reasons(explained: Explanation) -> dict[str, Any]:
+    """The explanation as JSON values, as the endpoint answers them.
+
+    {"pattern", "parts": [{"pattern", "log_odds", "intercept", "reasons": [{"input", "value", "log_odds"}, …]}, …]}. A
+    reason of a bin also has "from" (included) and "to" (not), null without a bound; that of a category "level".
+    """
+    return {
+        "pattern": str(explained.pattern),
+        "parts": [
+            {
+                "pattern": part.pattern,
+                "log_odds": part.log_odds,
+                "intercept": part.intercept,
+                "reasons": [_reason(term) for term in part.contributions],
+            }
+            for part in explained.parts
+        ],
+    }
+
+
+def _reason(term: Contribution) -> dict[str, Any]:
+    reason: dict[str, Any] = {"input": term.input, "value": term.value, "log_odds": term.log_odds}
+    if term.interval is not None:
+        low, high = (bound if math.isfinite(bound) else None for bound in term.interval)
+        reason |= {"from": low, "to": high}
+    if term.level is not None:
+        reason["level"] = term.level
+    return reason
 
 
 def patterns(log_odds: ArrayLike) -> NDArray[np.str_]:

@@ -5,9 +5,10 @@ else.
 
 Requests: text/csv (one row per line; a header line is detected, or declared by RFC 4180's header= parameter),
 application/json ({"instances": [...]}, a list of rows or one row; a row is an object or an array in order) and
-application/jsonlines (one row per line). `"calibrated": true` beside "instances" asks for fraud rates. Named columns
-may be in any order. `event_id` may be one; it is echoed, never scored. Values are numbers, with two exceptions: a time
-whose unit is `iso` is text, and becomes seconds since 1970; a category is text, and becomes the place of its level.
+application/jsonlines (one row per line). Beside "instances", `"calibrated": true` asks for fraud rates and
+`"explain": true` for reasons too. Named columns may be in any order. `event_id` may be one; it is echoed, never scored.
+Values are numbers, with two exceptions: a time whose unit is `iso` is text, and becomes seconds since 1970; a category
+is text, and becomes the place of its level.
 """
 
 from __future__ import annotations
@@ -25,25 +26,27 @@ from typing import Any, NoReturn
 from ml.model import category_levels, scoring_responses, time_units
 from ml.model.category_levels import Levels
 from ml.model.model_document import ModelDocument
-from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_ROWS, PayloadError, bad, short
+from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_EXPLAINED, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 # A digit can match in one way only: with \d+\.?\d* a long field would take time in the square of its length.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FINITE = "a finite number"
-CALIBRATED = "calibrated"
+CALIBRATED, EXPLAIN = "calibrated", "explain"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The rows of a request in the model's order of inputs, as numbers, and their event ids if it had any.
 
-    `calibrated` is whether the answer is to have fraud rates.
+    `calibrated` is whether the answer is to have fraud rates. `explained` has the rows as `explanation.explain` takes
+    them, with the text of each category, if the answer is to have reasons.
     """
 
     rows: list[list[float]]
     event_ids: list[str | None] | None
     calibrated: bool = False
+    explained: list[list[float | str]] | None = None
 
 
 class RequestParser:
@@ -86,11 +89,15 @@ class RequestParser:
         """
         kind, parameters = scoring_responses.content_type(content_type)
         text, calibrated = _decode(body), False
+        given: list[Sequence[Any]] | None = None
         if kind == scoring_responses.CSV:
             rows, ids = self._parse_csv(text, dict(parameters).get("header"))
         elif kind == scoring_responses.JSON:
-            instances, calibrated = _instances(_json(text, None), self._known)
-            rows, ids = self._parse_rows(instances, None)
+            instances, calibrated, explain = _instances(_json(text, None), self._known)
+            if explain and len(instances) > MAX_EXPLAINED:
+                raise scoring_responses.too_many_to_explain()
+            given = [] if explain else None
+            rows, ids = self._parse_rows(instances, None, given)
         else:
             lines = text.split("\n")
             while lines and not lines[-1].strip():
@@ -98,11 +105,18 @@ class RequestParser:
             rows, ids = self._parse_rows(lines, _json_line)
         if not rows:
             raise PayloadError(400, "the body must hold at least one row (got none)", expected="at least one row")
-        return Batch(rows, ids if any(item is not None for item in ids) else None, calibrated)
+        explained = None if given is None else [self._with_texts(*each) for each in zip(rows, given, strict=True)]
+        return Batch(rows, ids if any(item is not None for item in ids) else None, calibrated, explained)
+
+    def _with_texts(self, row: list[float], given: Sequence[Any]) -> list[float | str]:
+        """A row with the text of each category instead of the place of its level."""
+        texts = {at: text for at, _ in self._levels if (text := category_levels.text_of(given[at])) is not None}
+        return [texts.get(at, value) for at, value in enumerate(row)]
 
     def _parse_rows(
-        self, items: Sequence[Any], decode: Callable[[Any, int], Any] | None
+        self, items: Sequence[Any], decode: Callable[[Any, int], Any] | None, given: list[Sequence[Any]] | None = None
     ) -> tuple[list[list[float]], list[str | None]]:
+        """The rows and their event ids; appends each row's values as they were sent to `given`."""
         rows: list[list[float]] = []
         ids: list[str | None] = []
         if len(items) > MAX_ROWS:
@@ -124,6 +138,8 @@ class RequestParser:
                 bad(number, None, item, "an object of named numbers or an array of numbers")
             rows.append(self._numbers(values, number))
             ids.append(event_id)
+            if given is not None:
+                given.append(values)
         return rows, ids
 
     def _numbers(self, values: list[Any], number: int) -> list[float]:
@@ -316,24 +332,29 @@ def _json(text: str, number: int | None) -> Any:
         raise PayloadError(400, f"{where}: holds a number that is too long", row=number, expected=_FINITE) from error
 
 
-def _instances(document: Any, inputs: frozenset[str]) -> tuple[list[Any], bool]:
-    """The rows of a JSON body (the list under "instances", a list of rows, or one row), and its "calibrated"."""
+def _instances(document: Any, inputs: frozenset[str]) -> tuple[list[Any], bool, bool]:
+    """The rows of a JSON body, and whether the answer is to have fraud rates, and reasons.
+
+    The rows are the list under "instances", a list of rows, or one row.
+    """
     if isinstance(document, dict) and "instances" in document and "instances" not in inputs:
-        extra = next((key for key in document if key not in ("instances", CALIBRATED)), None)
+        extra = next((key for key in document if key not in ("instances", CALIBRATED, EXPLAIN)), None)
         if extra is not None:
-            bad(None, extra, extra, f'nothing beside "instances" and "{CALIBRATED}"')
-        rows, calibrated = document["instances"], document.get(CALIBRATED, False)
+            bad(None, extra, extra, f'nothing beside "instances", "{CALIBRATED}" and "{EXPLAIN}"')
+        rows = document["instances"]
         if not isinstance(rows, list):
             bad(None, "instances", rows, "a list of rows")
-        if not isinstance(calibrated, bool):
-            bad(None, CALIBRATED, calibrated, "true or false")
-        return rows, calibrated
+        asked = [document.get(key, False) for key in (CALIBRATED, EXPLAIN)]
+        for key, value in zip((CALIBRATED, EXPLAIN), asked, strict=True):
+            if not isinstance(value, bool):
+                bad(None, key, value, "true or false")
+        return rows, any(asked), asked[1]
     if isinstance(document, dict):
-        return [document], False
+        return [document], False, False
     if not isinstance(document, list):
         bad(None, None, document, 'an object, an array or {"instances": [...]}')
     nested = any(isinstance(item, dict | list) for item in document)
-    return (document if nested or not document else [document]), False
+    return (document if nested or not document else [document]), False, False
 
 
 def _event_id(value: Any, number: int) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.model import scoring_responses
+from ml.model import explanation, scoring_responses
 from ml.model.request_parser import RequestParser
 from ml.model.scorer import Scorer
 from ml.model.scoring_responses import PayloadError
@@ -90,6 +90,9 @@ def score_request(model: Model, body: bytes | str, content_type: str | None, acc
         scores = scorer.score(rows).tolist()
         if batch.calibrated:
             rates = scorer.calibrated(rows).tolist()
+    explanations = None
+    if batch.explained is not None:
+        explanations = [explanation.reasons(explanation.explain(scorer, row)) for row in batch.explained]
     limit = scorer.threshold.score
     decisions = [1 if score >= limit else 0 for score in scores]
     answer = scoring_responses.write(
@@ -100,5 +103,6 @@ def score_request(model: Model, body: bytes | str, content_type: str | None, acc
         kind=kind,
         header=header,
         fraud_rates=rates,
+        explanations=explanations,
     )
     return answer, kind

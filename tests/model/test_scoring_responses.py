@@ -69,7 +69,7 @@ def test_fraud_rates_are_written_in_json_only() -> None:
 
     assert json.loads(write(JSON)) == {"predictions": [plain | {"fraud_rate": 0.01}]}
     assert json.loads(write(JSONLINES)) == plain | {"fraud_rate": 0.01}
-    with pytest.raises(PayloadError, match="if the request is calibrated") as caught:
+    with pytest.raises(PayloadError, match="if the request is calibrated or explained") as caught:
         write(CSV)
     assert caught.value.status == 406
 

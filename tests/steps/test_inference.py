@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ml.model.scoring_responses import CSV, JSON, JSONLINES
 from ml.steps import inference
-from tests.model.scoring_samples import INPUTS, files, rows, unpack
+from tests.model.scoring_samples import ADAPTED, CATEGORIES, DOCUMENT, INPUTS, files, rows, unpack
 
 pytestmark = pytest.mark.container
 
@@ -70,6 +70,42 @@ def test_calibrated_request_gets_fraud_rates_and_changes_nothing_else(model: inf
     assert after == before
     assert inference.transform_fn(model, refused, JSON, JSON) == inference.transform_fn(model, plain, JSON, JSON)
     assert inference.transform_fn(model, calibrated, JSON, CSV).status_code == 406
+
+
+@pytest.mark.parametrize("document", [DOCUMENT, ADAPTED, CATEGORIES], ids=["one part", "adapted", "categories"])
+@pytest.mark.parametrize("count", [1, 40])
+def test_explained_request_gets_the_exact_terms_and_changes_nothing_else(
+    document: dict[str, Any], count: int, tmp_path: Path
+) -> None:
+    """Each part's reasons and intercept add up to its log-odds; score, decision and fraud rate are those without."""
+    model = inference.model_fn(str(unpack(tmp_path, files(document))))
+    names, X = model.scorer.inputs, rows(count).tolist()
+    shops = ["food", "", "never seen"]
+    values = [[*row, *shops[place % 3 :][: len(names) - len(row)]] for place, row in enumerate(X)]
+    instances = [dict(zip(names, each, strict=True)) for each in values]
+    explained, calibrated = (
+        inference.transform_fn(model, json.dumps({"instances": instances, key: True}), JSON, JSON)[0]
+        for key in ("explain", "calibrated")
+    )
+    found = json.loads(explained)["predictions"]
+    for each, row in zip(found, values, strict=True):
+        explanation = each.pop("explanation")
+        assert len(explanation["parts"]) == len(model.scorer.document.parts)
+        for part in explanation["parts"]:
+            terms = [reason["log_odds"] for reason in part["reasons"]]
+            assert part["intercept"] + sum(terms) == pytest.approx(part["log_odds"], abs=1e-9)
+            assert terms == sorted(terms, key=abs, reverse=True)
+            given = {reason["input"]: reason["value"] for reason in part["reasons"]}
+            assert given == {name: value for name, value in zip(names, row, strict=True) if name in given}
+        strongest = max(explanation["parts"], key=lambda part: part["log_odds"])
+        assert strongest["pattern"] == explanation["pattern"]
+    assert found == json.loads(calibrated)["predictions"]
+
+
+def test_explanations_are_not_written_in_csv(model: inference.Model) -> None:
+    """A reader of CSV knows columns by their place."""
+    body = json.dumps({"instances": rows(1).tolist(), "explain": True})
+    assert inference.transform_fn(model, body, JSON, CSV).status_code == 406
 
 
 def test_event_id_is_echoed_and_not_scored(model: inference.Model) -> None:

@@ -134,14 +134,19 @@ def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: boo
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 @pytest.mark.parametrize("requests", [1, 200])
-def test_calibrated_requests_are_read_as_others(requests: int, separators: tuple[str, str]) -> None:
-    """Neither the key in the request nor the fraud rate in the answer changes rows, scores or findings."""
+@pytest.mark.parametrize("key", ["calibrated", "explain"])
+def test_requests_with_more_answers_are_read_as_others(requests: int, separators: tuple[str, str], key: str) -> None:
+    """Neither the key in the request nor fraud rate and reasons in the answer change rows, scores or findings."""
     instances = captured_lines.named([[1.0, 0.5, 1.0, 2.0], [2.0, 0.5, 1.5, 3.0]], ids=["a", "b"])
     answered = captured_lines.predictions([0.25, 0.75], ids=["a", "b"])
     calibrated = json.loads(answered)
     for each in calibrated["predictions"]:
         each["fraud_rate"] = 0.125
-    asked = [{"instances": instances}, {"instances": instances, "calibrated": True}]
+        if key == "explain":
+            reasons = [{"input": "V1", "value": 0.5, "log_odds": 1.5, "from": None, "to": 2.0}]
+            part = {"pattern": "known", "log_odds": -1.0, "intercept": -2.5, "reasons": reasons}
+            each["explanation"] = {"pattern": "known", "parts": [part]}
+    asked = [{"instances": instances}, {"instances": instances, key: True}]
     bodies = [json.dumps(each, separators=separators) for each in asked]
     answers = [answered, json.dumps(calibrated, separators=separators)]
     plain, more, mixed = (
