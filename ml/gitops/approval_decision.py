@@ -40,11 +40,11 @@ def _decision(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> s
     if compared["status"] != "compared":
         return f"not compared with {champion}{_figures(record)}"
     parts = [_average_precision(compared), _recall(compared), _false_alarms(compared)]
-    return f"{_rank(compared)} {champion}: {', '.join(part for part in parts if part)}"
+    return f"{_rank(compared, champion)}: {', '.join(part for part in parts if part)}"
 
 
-def _rank(compared: Mapping[str, Any]) -> str:
-    """Better, equal, not better, or a trade-off: by the figures whose difference is more than chance."""
+def _rank(compared: Mapping[str, Any], champion: str) -> str:
+    """Better, worse, both, or equal: by the figures whose interval lies on one side of zero."""
     better = worse = False
     for name, higher in _HIGHER_IS_BETTER.items():
         figure = compared.get(name)
@@ -54,8 +54,10 @@ def _rank(compared: Mapping[str, Any]) -> str:
         better |= above if higher else below
         worse |= below if higher else above
     if better and worse:
-        return "better in one figure and worse in another than"
-    return "better than" if better else "not better than" if worse else "equal within chance to"
+        return f"better in one figure and worse in another than {champion}"
+    if not better and not worse:
+        return f"equal to {champion} within the interval"
+    return f"{'better' if better else 'worse'} than {champion}"
 
 
 def _average_precision(compared: Mapping[str, Any]) -> str:

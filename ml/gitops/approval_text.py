@@ -88,14 +88,14 @@ def render(page: Page) -> str:
         _Section(full=_summary(page)),
         _Section(full=_pictures(page, ["decision.png"])),
         _Section(full=_gate(page.evaluation)),
-        _Section(full="## Metrics on the test rows\n\n" + metric_tables.metrics(page.evaluation)),
         _Section(full="## Comparison with the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
         _Section(full="## Threshold and alerts\n\n" + metric_tables.alerts(page.evaluation)),
-        _Section(full="## Alert budget: alerts against losses\n\n" + metric_tables.budget(page.evaluation)),
-        _Section(full=_pictures(page, ["confusion-matrix.png"])),
+        _why(page),
+        _Section(full="## Details"),
+        _Section(full=_metrics(page)),
+        _Section(full=details("Alert budget: alerts against losses", metric_tables.budget(page.evaluation))),
         _data(page),
         _configuration(page),
-        _why(page),
         _Section(full=_cost(page.steps)),
         _Section(full=_consequences(page)),
         _Section(full=_sources(page)),
@@ -152,6 +152,11 @@ def _decision(page: Page) -> list[str]:
     return [f"**This model was not compared with {other}: {text(why)}.**"]
 
 
+def _metrics(page: Page) -> str:
+    parts = [metric_tables.metrics(page.evaluation), _pictures(page, ["confusion-matrix.png"])]
+    return details("Metrics on the test rows", "\n\n".join(filter(None, parts)))
+
+
 def _gate(evaluation: Mapping[str, Any]) -> str:
     verdict, checks = evaluation["verdict"], metric_tables.checks(evaluation)
     if not metric_tables.cannot_tell(evaluation):
@@ -204,17 +209,10 @@ def _data(page: Page) -> _Section:
         f"Trained once. Whether training it again gives the same archive is not known until {_again(number)} has said "
         "so; it costs as much as the training."
     )
+    parts = table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4))
+    title = f"Data: {record.data.rows:,} rows, {record.data.frauds:,} frauds"
     return _Section(
-        full="\n\n".join(
-            [
-                "## Data",
-                table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4)),
-                requested,
-                left_out,
-                table(("input", "identity"), digests),
-                once,
-            ]
-        )
+        full=details(title, "\n\n".join([parts, requested, left_out, table(("input", "identity"), digests), once]))
     )
 
 
@@ -223,15 +221,15 @@ def _again(number: str) -> str:
 
 
 def _configuration(page: Page) -> _Section:
-    title = "## Configuration since the champion"
+    title = "Configuration since the champion"
     if page.since is None:
-        return _Section(full=f"{title}\n\nNo champion: this is the first proposed configuration.")
+        return _Section(full=f"{title}: no champion, this is the first proposed configuration.")
     command = code(f"git diff {page.since[:12]} {page.record.commit[:12]} -- {config.MODEL.parent}")
     if not page.configuration_diff.strip():
-        return _Section(full=f"{title}\n\nUnchanged since {code(page.since[:12])}; only the data are new.")
+        return _Section(full=f"{title}: unchanged since {code(page.since[:12])}; only the data are new.")
     shown, omitted = _first_lines(page.configuration_diff, _DIFF_CHARACTERS)
     note = f"\n\n… and {omitted:,} more lines: {command}" if omitted else ""
-    return _Section(full=f"{title}\n\n{fence(shown, 'diff')}{note}", short=f"{title}\n\nToo long to show: {command}")
+    return _Section(full=details(title, f"{fence(shown, 'diff')}{note}"), short=f"{title}: too long to show, {command}")
 
 
 def _why(page: Page) -> _Section:
@@ -260,7 +258,7 @@ def _why(page: Page) -> _Section:
 
 def _cost(steps: Sequence[Step]) -> str:
     if not steps:
-        return "## Cost of the run\n\nNot known: the steps of the execution are not available."
+        return "Cost of the run: not known, because the steps of the execution are not available."
     rows = [
         (
             text(step.name),
@@ -275,14 +273,14 @@ def _cost(steps: Sequence[Step]) -> str:
     for step in steps:
         totals[step.instance_type] = totals.get(step.instance_type, 0) + step.seconds * step.instance_count
     spent = ", ".join(f"{seconds:,.0f} s of {code(kind)}" for kind, seconds in sorted(totals.items()) if seconds)
-    return "\n\n".join(
+    content = "\n\n".join(
         [
-            "## Cost of the run",
             table(("step", "instance", "count", "seconds", "instance seconds"), rows, numbers=(2, 3, 4)),
             f"Total: {spent or 'nothing, every step was cached'}. Prices depend on region and contract: multiply by "
             "your price per second of each instance type.",
         ]
     )
+    return details("Cost of the run", content)
 
 
 def _consequences(page: Page) -> str:

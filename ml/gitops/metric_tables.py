@@ -130,23 +130,36 @@ def _compared(each: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _slices(evaluation: Mapping[str, Any]) -> list[str]:
-    """A table of recall by kind of rows, with what the gate concluded of each."""
+    """A table of recall and alerts by kind of rows, with what the gate concluded of each."""
     outcomes = {check["name"]: check.get("outcome") for check in evaluation["verdict"]["checks"]}
     rows = []
     for part in evaluation["champion"].get("slices", ()):
-        counts = f"{part['rows']:,} rows, {part['positives']:,} frauds"
+        counts = (text(part["name"]), f"{part['rows']:,}", f"{part['positives']:,}")
+        raised = [_slice_alerts(part, model) for model in ("challenger", "champion")]
         if part["recall"] is None:
-            rows.append((text(part["name"]), counts, "–", "–", "–", "–", "no frauds"))
+            rows.append((*counts, "–", "–", "–", "–", *raised, "no frauds"))
             continue
         outcome = outcomes.get(f"champion_recall_{part['name']}") or "–"
-        rows.append((text(part["name"]), counts, *_compared(part["recall"]), text(outcome)))
+        rows.append((*counts, *_compared(part["recall"]), *raised, text(outcome)))
     if not rows:
         return []
-    head = ("recall by kind", "test rows", "this model", "champion", "difference", "interval", "it shows")
+    head = (
+        *("recall by kind", "test rows", "frauds", "this model", "champion", "difference", "interval"),
+        *("alerts", "champion's alerts", "it shows"),
+    )
     return [
         "The intervals by kind are wider, so that all of them together are as certain as one.",
-        table(head, rows, numbers=(2, 3, 4)),
+        table(head, rows, numbers=(1, 2, 3, 4, 5, 7, 8)),
     ]
+
+
+def _slice_alerts(part: Mapping[str, Any], model: str) -> str:
+    """The alerts of a model among the rows of a slice: frauds found and false alarms, from its two rates."""
+    recall, wrong, legitimate = part["recall"], part["false_positive_rate"], part["rows"] - part["positives"]
+    if (recall is None and part["positives"]) or (wrong is None and legitimate):
+        return "–"
+    found = recall[model] * part["positives"] if recall is not None else 0.0
+    return f"{round(found + (wrong[model] * legitimate if wrong is not None else 0.0)):,}"
 
 
 def alerts(evaluation: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Tests of the title and the first sentence of an approval: better, equal, not better, not compared."""
+"""Tests of the title and the first sentence of an approval: better, equal, worse, not compared."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ ONE_MORE = difference(1 / 3860, -0.001, 0.002)
     [
         (
             {"average_precision": LOWER, "recall": EQUAL, "false_positive_rate": ONE_MORE},
-            "0002: not better than 0001: average precision −0.005 (−0.010 to −0.001), recall equal, +1 false alarm",
+            "0002: worse than 0001: average precision −0.005 (−0.010 to −0.001), recall equal, +1 false alarm",
         ),
         (
             {"average_precision": EQUAL, "recall": EQUAL, "false_positive_rate": EQUAL},
-            "0002: equal within chance to 0001: average precision equal, recall equal, false alarms equal",
+            "0002: equal to 0001 within the interval: average precision equal, recall equal, false alarms equal",
         ),
         (
             {"average_precision": difference(0.2, 0.1, 0.3), "recall": difference(0.5, 0.2, 0.7)},
@@ -86,5 +86,5 @@ def test_title_names_the_kind_of_run() -> None:
     """A run that was no fit is named after the number."""
     threshold = of().model_copy(update={"kind": "threshold"})
     assert approval_decision.title(threshold, evaluation(champion=COMPARED)).startswith(
-        "0002 (threshold): equal within"
+        "0002 (threshold): equal to 0001 within"
     )

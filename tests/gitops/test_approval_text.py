@@ -103,6 +103,11 @@ def table(markdown: str, first: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in found[1:]}
 
 
+def measured(markdown: str) -> list[list[str]]:
+    """The table of metrics."""
+    return next(each for each in tables(markdown) if each[0][:2] == ["figure", "value"])
+
+
 def headings(markdown: str) -> list[str]:
     """The headings of the text's sections."""
     tokens = RENDERER.parse(markdown)
@@ -113,17 +118,29 @@ def test_sections_are_complete_and_in_order() -> None:
     """The sections go from the gate's verdict to what reverting does."""
     assert headings(approval_text.render(page())) == [
         "Gate: passed",
-        "Metrics on the test rows",
         "Comparison with the champion",
         "Threshold and alerts",
-        "Alert budget: alerts against losses",
-        "Data",
-        "Configuration since the champion",
         "Reason",
-        "Cost of the run",
+        "Details",
         "What merging does",
         "What reverting does",
     ]
+
+
+def test_details_are_folded() -> None:
+    """What a decision does not need is one line until it is opened; what it needs is in no fold."""
+    text = approval_text.render(page())
+    assert re.findall(r"<details><summary>(.*?)</summary>", text) == [
+        f"Evidence of {REQUEST}",
+        "Metrics on the test rows",
+        "Alert budget: alerts against losses",
+        "Data: 1,000 rows, 20 frauds",
+        "Configuration since the champion",
+        "Cost of the run",
+    ]
+    shown = re.sub(r"<details>.*?</details>", "", text, flags=re.S)
+    assert [each[0][0] for each in tables(shown)] == ["figure", "recall by kind", "threshold"]
+    assert shown.count("![") == 1
 
 
 def test_text_begins_with_the_marker_and_the_decision() -> None:
@@ -131,8 +148,8 @@ def test_text_begins_with_the_marker_and_the_decision() -> None:
     lines = approval_text.render(page()).splitlines()
     assert lines[0] == approval_text.marker(7) == "<!-- fraudops: approval 0007 -->"
     assert words(lines[1]) == (
-        "Approval 0007 is equal within chance to 0006: average precision +0.030 (−0.010 to +0.070), recall equal, "
-        "−1 false alarm, on 3,900 test rows with 40 frauds that 0006, the champion, was not trained on."
+        "Approval 0007 is equal to 0006 within the interval: average precision +0.030 (−0.010 to +0.070), recall "
+        "equal, −1 false alarm, on 3,900 test rows with 40 frauds that 0006, the champion, was not trained on."
     )
     assert words(lines[2]).startswith(
         "Merging this serves approval 0007 on fraudops-production in place of approval 0006."
@@ -143,7 +160,7 @@ def test_text_begins_with_the_marker_and_the_decision() -> None:
 def test_every_figure_has_its_interval_and_its_counts() -> None:
     """Every metric of the evaluation is shown with value, interval and counts."""
     evaluated = page().evaluation
-    shown = table(approval_text.render(page()), "figure")
+    shown = {row[0]: row[1:] for row in measured(approval_text.render(page()))[1:]}
     assert len(shown) == len(evaluated["metrics"])
     recall = evaluated["metrics"]["recall"]
     assert shown["recall"] == [
@@ -156,20 +173,20 @@ def test_every_figure_has_its_interval_and_its_counts() -> None:
     assert shown["false-positive rate"][2] == f"{alarms['count']} of {alarms['of']:,} legitimate rows"
     assert shown["average precision"][2] == ""
     assert metric_tables.CONFIDENCE == metrics.CONFIDENCE
-    assert "95 % interval" in tables(approval_text.render(page()))[0][0]
+    assert "95 % interval" in measured(approval_text.render(page()))[0]
 
 
 def test_undefined_figure_has_its_reason() -> None:
     """Precision without alerts is shown as a dash with the reason, not as 0 or 1."""
-    shown = table(approval_text.render(page(evaluation=blind() | {"champion": COMPARED})), "figure")
-    assert shown["precision"] == ["–", "no alerts among the rows", ""]
+    shown = measured(approval_text.render(page(evaluation=blind() | {"champion": COMPARED})))
+    assert ["precision", "–", "no alerts among the rows", ""] in shown
 
 
 def test_unknown_figure_is_shown_by_its_name() -> None:
     """A metric that the text has no label for is shown under its key."""
     evaluated = evaluation()
     evaluated["metrics"]["expected_cost|a"] = {"value": 0.5, "low": None, "high": None, "count": None, "of": None}
-    assert table(approval_text.render(page(evaluation=evaluated)), "figure")["expected_cost|a"] == ["0.500", "–", ""]
+    assert ["expected_cost|a", "0.500", "–", ""] in measured(approval_text.render(page(evaluation=evaluated)))
 
 
 def test_champion_is_compared_on_the_same_rows() -> None:
@@ -183,15 +200,19 @@ def test_champion_is_compared_on_the_same_rows() -> None:
 
 
 def test_champion_is_compared_by_kind() -> None:
-    """Each kind of rows has its counts, recall with interval, and what the gate concluded."""
+    """Each kind of rows has its counts, recall with interval, alerts, and what the gate concluded."""
     evaluated = evaluation(champion=COMPARED)
     check = {"name": "champion_recall_amount below 20", "passed": True, "detail": "", "outcome": "cannot tell"}
     evaluated["verdict"]["checks"].append(check)
     shown = next(each for each in tables(approval_text.render(page(evaluation=evaluated))) if "it shows" in each[0])
     assert shown[1:] == [
-        ["amount below 20", "2,000 rows, 3 frauds", "1.000", "1.000", "+0.000", "-0.600 to +0.600", "cannot tell"],
-        ["amount 20 or more", "1,900 rows, 0 frauds", "–", "–", "–", "–", "no frauds"],
+        ["amount below 20", "2,000", "3", "1.000", "1.000", "+0.000", "-0.600 to +0.600", "23", "27", "cannot tell"],
+        ["amount 20 or more", "1,900", "0", "–", "–", "–", "–", "19", "23", "no frauds"],
     ]
+    unknown = COMPARED | {"slices": [COMPARED["slices"][0] | {"false_positive_rate": None}]}
+    text = approval_text.render(page(evaluation=evaluation(champion=unknown)))
+    (row,) = next(each for each in tables(text) if "it shows" in each[0])[1:]
+    assert row[7:] == ["–", "–", "–"]
 
 
 def test_impossible_comparison_has_its_reason() -> None:
@@ -330,8 +351,8 @@ def test_data_and_digests_are_exact() -> None:
 def test_configuration_is_a_diff() -> None:
     """The configuration change is a fenced diff block; no change and no champion are stated in words."""
     fences = [token for token in RENDERER.parse(approval_text.render(page())) if token.type == "fence"]
-    assert (fences[0].info, fences[0].content) == ("diff", DIFF)
-    assert "Unchanged since" in approval_text.render(page(configuration_diff=""))
+    assert ("diff", DIFF) in [(fence.info, fence.content) for fence in fences]
+    assert "unchanged since" in approval_text.render(page(configuration_diff=""))
     assert "the first proposed configuration" in approval_text.render(page(since=None))
 
 
@@ -351,7 +372,7 @@ def test_cost_is_in_instance_seconds() -> None:
     assert shown["Train"] == ["ml.m5.xlarge", "2", "120", "240"]
     assert shown["Evaluate"] == ["ml.m5.large", "1", "cached", "0"]
     assert "Total: 301 s of ml.m5.xlarge. Prices depend on region" in words(text)
-    assert "Not known" in approval_text.render(page(steps=()))
+    assert "Cost of the run: not known" in approval_text.render(page(steps=()))
 
 
 def test_text_states_what_merging_and_reverting_do() -> None:
@@ -389,7 +410,7 @@ def test_text_of_people_is_escaped() -> None:
     outside = re.sub(r"<(pre|code)\b.*?</\1>", "", rendered, flags=re.S)
     assert not re.search(r"<script|javascript:|=.http://evil", rendered)
     assert not re.search(r"[@#]\w|://evil", html.unescape(outside))
-    assert rendered.count("<details>") == rendered.count("</details>") == 1
+    assert rendered.count("<details>") == rendered.count("</details>") == 6
     assert headings(text)[-1] == "What reverting does"
     assert rendered.count("<img") == 2
 
