@@ -97,8 +97,9 @@ chaos: .venv/dev.stamp  ## The loop under seeded faults: docs/chaos.md (hours; S
 checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
 	.venv-checkov/bin/python tests/checkov_run.py
 
-docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders, the pictures and docs/cost.md from code and figures
+docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders, the pictures and docs/cost.md from code and figures, and run the notebooks
 	$(BIN)/python -m docs.structure
+	$(BIN)/python -m docs.notebook
 
 lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulators' pyproject.toml
 	requirements/lock.sh $(BIN)/uv

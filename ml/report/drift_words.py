@@ -157,7 +157,7 @@ def _pooled(finding: Finding) -> str:
 def _schema(fired: Sequence[Finding]) -> str:
     first = max(fired, key=lambda finding: finding.value or 0.0)
     more = f", and {len(fired) - 1} more" if len(fired) > 1 else ""
-    return f"a sender changed its fields, {_field(first)}{more}"
+    return f"fields break the schema, {_field(first)}{more}"
 
 
 def _field(finding: Finding) -> str:
