@@ -46,6 +46,17 @@ def test_readme_names_every_page() -> None:
     assert [page.name for page in PAGES if page.parent == ROOT / "docs" and page.resolve() not in linked] == []
 
 
+def test_every_answer_names_its_proof() -> None:
+    """An answer of the FAQ ends with, or contains, a link to the page that it rests on."""
+    text = (ROOT / "docs/faq.md").read_text("utf-8")
+    answers = [part for part in text.split("\n\n") if part.startswith("**")]
+    assert len(answers) >= 25
+    for answer in answers:
+        question, _, said = answer.removeprefix("**").partition("**")
+        assert question.endswith("?"), question
+        assert re.search(r"\]\([^)]+\)", said), question
+
+
 def test_readme_is_short() -> None:
     """A screen and a half, at 60 lines a screen."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
