@@ -24,6 +24,7 @@ from ml.cli import (
     local,
     release,
     score_and_evaluate,
+    site,
     training,
 )
 from ml.cli.options import SETTINGS
@@ -40,7 +41,7 @@ app = typer.Typer(**SETTINGS)
 for panel, verbs, groups in (
     ("Data and training", training.app, {"data": data.app, "labels": labels.labels, "pipeline": training.pipeline}),
     ("Approval, deployment, drift", release.app, {"drift": drift.drift}),
-    ("What happened, and why", audit.app, {}),
+    ("What happened, and why", audit.app, {"site": site.site}),
     ("Data and models offline", exploration.app, {}),
     ("Data and models offline", score_and_evaluate.app, {}),
     ("Checks of a pull request", ci.app, {}),

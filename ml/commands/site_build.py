@@ -1,0 +1,237 @@
+"""`fraudops site build`: a static site of what serves, every model and what happened. Reads only.
+
+Git says what was approved and asked for; deployments, evaluations and drift checks are in the lake, reviews on GitHub.
+They are read by what `fraudops history` reads them with. Offline, Git alone is read, and the pages say what is missing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ml import clock, config
+from ml.audit import pointer_history
+from ml.aws import platform_stack, registry
+from ml.aws.drift_check_store import Checks
+from ml.aws.session import Absent
+from ml.commands.history import Served, history
+from ml.console import stage
+from ml.errors import ArtifactError, FraudopsError, Refused
+from ml.gitops import daily_rates
+from ml.gitops.repository import Repository
+from ml.model.drift.detector import DriftVerdict
+from ml.records import model_archive
+from ml.site import git_state, pages, time_line
+from ml.site.git_state import GitState
+from ml.site.pages import Addresses
+from ml.site.values import DriftState, Evidence, Period, Site
+
+MARKER = ".made-by-fraudops-site"
+"""A folder with this file was made by this verb, which may empty it."""
+_OFFLINE = (
+    "when models began to serve (deployment records)",
+    "pull requests and reviewers",
+    "evaluations, slices and calibration",
+    "alerts and drift checks",
+    "comparison of registry and lake with Git",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteReport:
+    """Where the site is, and what it has. `missing` and `disagreements` are also on its first page."""
+
+    path: str
+    pages: int
+    models: int
+    events: int
+    serves: int | None
+    missing: tuple[str, ...]
+    disagreements: tuple[str, ...]
+
+
+def build(
+    root: Path,
+    out: Path,
+    *,
+    offline: bool = False,
+    repository_url: str | None = None,
+    addresses: Addresses | None = None,
+    main: str = "main",
+) -> SiteReport:
+    """Writes the site of the branch `main` of the repository at `root`.
+
+    Args:
+        out: a folder that does not exist, is empty, or was made by this verb: it is emptied.
+        offline: read Git only.
+        repository_url: the repository's page, e.g. https://github.com/acme/fraudops; without one, nothing is linked.
+        addresses: of its commits and pull requests, if they are no pages of `repository_url`.
+
+    Raises:
+        GitError, ConfigError: Git or a record cannot be read.
+        CloudError: AWS refuses or cannot be reached; with `offline` it is not asked.
+        Refused: `out` has files of others.
+    """
+    repository = Repository.find(root)
+    with stage("Reading approvals, requests and gate failures"):
+        state = git_state.read(repository, main)
+    site = _offline(repository, state, main) if offline else _online(root, state, main)
+    _empty(out)
+    with stage("Writing the pages"):
+        written = pages.write(site, out, addresses or Addresses.of_repository(repository_url))
+    return SiteReport(
+        path=str(written[0]),
+        pages=len(written),
+        models=len(site.records),
+        events=len(site.events),
+        serves=site.current.approval if site.current is not None else None,
+        missing=site.missing,
+        disagreements=site.disagreements,
+    )
+
+
+def _offline(repository: Repository, state: GitState, main: str) -> Site:
+    turns, _ = pointer_history.turns(repository, main, [])
+    periods = [
+        Period(
+            approval=turn.approval,
+            rollback=turn.kind == "rollback",
+            commit=turn.move.landed.sha,
+            author=turn.move.landed.author,
+            merged=turn.move.landed.time,
+            subject=turn.move.landed.subject,
+            pull=None,
+            deployments=(),
+            start=None,
+            end=None,
+            replaced="",
+            disagreements=(),
+            unchecked=(),
+        )
+        for turn in turns
+    ]
+    return _site(state, periods, evidence={}, drift=None, missing=_OFFLINE, offline=True, disagreements=())
+
+
+def _online(root: Path, state: GitState, main: str) -> Site:
+    found = history(root, main=main)
+    bucket = platform_stack.read().bucket
+    with stage(f"Reading the evidence of {len(state.records)} approvals"):
+        evidence = {number: _evidence(record) for number, record in state.records.items()}
+    with stage("Reading the latest drift check"):
+        drift = _latest_check(Checks(bucket, state.endpoint))
+    unread = {turn.approved.unread for turn in found.turns if turn.approved.unread}
+    wrong = dict.fromkeys([*found.disagreements, *(text for turn in found.turns for text in turn.disagreements)])
+    return _site(
+        state,
+        list(_periods(found.turns)),
+        evidence=evidence,
+        drift=drift,
+        missing=tuple(f"pull requests and reviewers: {text}" for text in sorted(unread)),
+        offline=False,
+        disagreements=tuple(wrong),
+    )
+
+
+def _site(
+    state: GitState,
+    periods: list[Period],
+    *,
+    evidence: dict[int, Evidence],
+    drift: DriftState | None,
+    missing: tuple[str, ...],
+    offline: bool,
+    disagreements: tuple[str, ...],
+) -> Site:
+    now = clock.now()
+    return Site(
+        built=now,
+        commit=state.commit,
+        endpoint=state.endpoint,
+        periods=tuple(periods),
+        records=state.records,
+        evidence=evidence,
+        requests=state.requests,
+        gate_failures=state.gate_failures,
+        drift=drift,
+        next_check=git_state.next_run(state.cron, now),
+        events=time_line.events(periods, state.records, state.requests, state.gate_failures),
+        offline=offline,
+        missing=missing,
+        disagreements=disagreements,
+    )
+
+
+def _periods(turns: Iterable[Served]) -> Iterable[Period]:
+    seen = set[int]()
+    for turn in turns:
+        origin, approval = turn.approved, turn.approval
+        yield Period(
+            approval=approval,
+            rollback=approval is not None and approval in seen,
+            commit=origin.commit,
+            author=origin.author,
+            merged=origin.time,
+            subject=origin.subject,
+            pull=origin.pull,
+            deployments=turn.deployments,
+            start=turn.start,
+            end=turn.end,
+            replaced=turn.replaced,
+            disagreements=turn.disagreements,
+            unchecked=turn.unchecked,
+        )
+        seen |= {approval} if approval is not None else set()
+
+
+def _evidence(record: config.ApprovalRecord) -> Evidence:
+    """What registry and lake have of an approval; what is not what was approved is left out, and said."""
+    from ml.report import evaluation_plots
+
+    evaluation = calibration = picture = None
+    missing = []
+    try:
+        evaluation = registry.evaluation(registry.package(record.model_package_arn))
+        picture = evaluation_plots.decision(evaluation, days=daily_rates.days(evaluation))
+    except (Refused, Absent) as error:
+        missing.append(f"the evaluation: {error}")
+    try:
+        calibration = model_archive.read_approved(record).baseline.get("calibration")
+    except (Refused, Absent, ArtifactError) as error:
+        missing.append(f"the calibration: {error}")
+    return Evidence(evaluation=evaluation, calibration=calibration, picture=picture, missing=tuple(missing))
+
+
+def _latest_check(checks: Checks) -> DriftState | None:
+    windows = checks.windows()
+    document = checks.read(*windows[-1]) if windows else None
+    if document is None:
+        return None
+    verdict, counts = DriftVerdict.from_dict(document["verdict"]), document["summary"]
+    return DriftState(
+        start=verdict.start,
+        end=verdict.end,
+        evaluated=datetime.fromisoformat(document["evaluated"]),
+        approval=document["model"]["approval"],
+        verdicts=verdict.verdicts,
+        reasons=verdict.reasons,
+        rows=verdict.rows,
+        decided=counts["decided"],
+        alerts=counts["alerts"],
+    )
+
+
+def _empty(folder: Path) -> None:
+    """Makes `folder` an empty folder with the marker. Refused if it has files that this verb did not make."""
+    try:
+        if folder.exists():
+            if not (folder / MARKER).exists() and any(folder.iterdir()):
+                raise Refused(f"{folder} has files that `fraudops site build` did not make; choose another with --out")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        (folder / MARKER).touch()
+    except OSError as error:
+        raise FraudopsError(f"{folder}: cannot be written ({error.strerror}); choose another with --out") from error

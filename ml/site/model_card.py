@@ -1,0 +1,248 @@
+"""Writes the card of a model from its approval record and its evaluation: sentences and tables. Computes no figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml.config import ApprovalRecord
+from ml.gitops import daily_rates, metric_tables
+from ml.gitops.commit_messages import KINDS
+from ml.report import threshold_points
+from ml.site import wording
+from ml.site.time_line import number
+from ml.site.values import Evidence, Period, Request, Site
+
+# name in the record → name on the page, what it is in words, whether it is a rate
+_METRICS = {
+    "recall": ("recall", "share of the frauds that raise an alert", True),
+    "precision": ("precision", "share of the alerts that are frauds", True),
+    "false_positive_rate": ("false-positive rate", "share of the legitimate transactions that raise an alert", True),
+    "alert_rate": ("alert rate", "share of all transactions that raise an alert", True),
+    "recall_at_alert_budget": (
+        "recall at the alert budget",
+        "recall if as many transactions raise an alert as the budget allows",
+        True,
+    ),
+    "average_precision": ("average precision", "precision over all thresholds; 1 is best", False),
+    "roc_auc": ("ROC AUC", "chance that a fraud has a higher score than a legitimate transaction", False),
+}
+_COMPARED = ("recall", "precision", "false_positive_rate", "average_precision")
+_POLICIES = {
+    "max_recall_at_fpr": "the highest recall with alerts on at most {} of the legitimate transactions",
+    "alert_budget": "alerts on at most {} of the transactions",
+    "min_cost": "the least cost, at {} for an alert",
+    "fixed": "the score {} itself",
+}
+_PARTS = {"train": "training", "validation": "choice of the threshold", "test": "test"}
+_FEW_FRAUDS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A metric: its name, its meaning, its value with the interval, and its counts."""
+
+    name: str
+    meaning: str
+    value: str
+    counts: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the page of a model shows."""
+
+    record: ApprovalRecord
+    title: str
+    lead: tuple[str, ...]
+    """The first sentences."""
+    periods: tuple[Period, ...]
+    requests: tuple[Request, ...]
+    parts: tuple[tuple[str, Mapping[str, Any]], ...]
+    """The parts of the data in the order of time."""
+    figures: tuple[Figure, ...]
+    threshold: tuple[tuple[str, str], ...]
+    compared: tuple[tuple[str, str, str, str], ...]
+    """Figure, this model, the one before, difference."""
+    comparison: str
+    """On what both were compared, or why they were not."""
+    slices: tuple[tuple[str, str, str, str, str], ...]
+    """Kind of rows, counts, recall of this model and of the one before, difference."""
+    calibration: tuple[tuple[str, str, str, str], ...]
+    """Scores, transactions, frauds, share of frauds."""
+    limits: tuple[str, ...]
+    missing: tuple[str, ...]
+    picture: bytes | None
+    picture_text: str
+
+
+def card(site: Site, record: ApprovalRecord) -> Card:
+    """The card of the model that `record` approves."""
+    evidence = site.evidence.get(record.approval, Evidence(evaluation=None, calibration=None, picture=None, missing=()))
+    evaluation = evidence.evaluation
+    periods = tuple(each for each in site.periods if each.approval == record.approval)
+    compared = (evaluation or {}).get("champion") or {}
+    return Card(
+        record=record,
+        title=f"Model {number(record.approval)}: {state(site, record.approval)}",
+        lead=tuple(_lead(record, evaluation)),
+        periods=periods,
+        requests=tuple(each for each in site.requests if each.name in record.requests),
+        parts=_parts(evaluation),
+        figures=tuple(_figure(name, figure.model_dump()) for name, figure in _ordered(record)),
+        threshold=tuple(_threshold(record, evaluation)),
+        compared=tuple(_comparison(compared)),
+        comparison=_compared_on(record, compared),
+        slices=tuple(_slices(compared)),
+        calibration=tuple(_calibration(evidence.calibration)),
+        limits=tuple(_limits(record, evaluation)),
+        missing=evidence.missing,
+        picture=evidence.picture,
+        picture_text=_picture_text(record),
+    )
+
+
+def state(site: Site, approval: int) -> str:
+    """In a few words: whether the model serves, has served, or never did."""
+    current = site.current
+    if site.offline:
+        named = current is not None and current.approval == approval
+        return "named by Git" if named else "replaced"
+    if current is not None and current.approval == approval and current.start is not None:
+        return f"serves since {wording.moment(current.start)}"
+    served = [(each.start, each.end) for each in site.periods if each.approval == approval]
+    ended = [(start, end) for start, end in served if start is not None and end is not None]
+    if not ended:
+        return "was not deployed"
+    start, end = (wording.day(each) for each in ended[-1])
+    return f"served until {end}, the last of {len(ended)} times" if len(ended) > 1 else f"served {start} to {end}"
+
+
+def _lead(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
+    recall, wrong = (record.metrics.get(name) for name in ("recall", "false_positive_rate"))
+    if recall is not None and recall.of:
+        found = f"It found {recall.count:,} of {recall.of:,} frauds in the test rows"
+        alarms = f" and raised {wrong.count:,} false alarms on {wrong.of:,} others" if wrong and wrong.of else ""
+        yield f"{found}{alarms}."
+    counts, days = (evaluation or {}).get("confusion"), daily_rates.days(evaluation) if evaluation else None
+    if counts and days:
+        alerts = (counts["true_positives"] + counts["false_positives"]) / days
+        frauds = counts["true_positives"] / days
+        yield f"That is {wording.rate(alerts)} alerts a day, {wording.rate(frauds)} of them frauds."
+    yield f"Kind of training: {KINDS[record.kind]}."
+
+
+def _ordered(record: ApprovalRecord) -> list[tuple[str, Any]]:
+    names = [*(name for name in _METRICS if name in record.metrics), *sorted(set(record.metrics) - set(_METRICS))]
+    return [(name, record.metrics[name]) for name in names]
+
+
+def _figure(name: str, figure: Mapping[str, Any]) -> Figure:
+    words, meaning, is_rate = _METRICS.get(name, (name.replace("_", " "), "", False))
+    counts = f"{figure['count']:,} of {figure['of']:,}" if figure["of"] is not None else ""
+    value = wording.share(figure) if is_rate else wording.decimal(figure)
+    return Figure(name=words, meaning=meaning, value=value, counts=counts)
+
+
+def _parts(evaluation: Mapping[str, Any] | None) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    windows = (evaluation or {}).get("windows") or {}
+    ordered = sorted(windows.items(), key=lambda item: str(item[1]["start"]))
+    return tuple((_PARTS.get(name, name), part) for name, part in ordered)
+
+
+def _threshold(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    yield "alert from a score of", f"{record.threshold:.4g}"
+    if evaluation is None:
+        return
+    threshold = evaluation["threshold"]
+    policy, value = threshold["policy"], threshold["value"]
+    shown = f"{value:g}" if policy in ("fixed", "min_cost") else wording.percent(value)
+    yield "chosen for", _POLICIES.get(policy, policy).format(shown)
+    expected = evaluation["fit"]["expected"]
+    if expected:
+        yield (
+            f"{expected['figure'].replace('_', ' ')} to expect",
+            f"{wording.percent(expected['low'])} to {wording.percent(expected['high'])}",
+        )
+    yield "alert budget", f"{wording.percent(evaluation['alert_budget'])} of the transactions"
+
+
+def _comparison(compared: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for name in _COMPARED if compared.get("status") == "compared" else ():
+        each = compared.get(name)
+        if each is None:
+            continue
+        words, _, is_rate = _METRICS[name]
+        ours, theirs = (
+            wording.percent(each[side]) if is_rate else f"{each[side]:.3f}" for side in ("challenger", "champion")
+        )
+        yield words, ours, theirs, wording.difference(each)
+
+
+def _compared_on(record: ApprovalRecord, compared: Mapping[str, Any]) -> str:
+    if record.champion is None:
+        return "There was no model to compare it with."
+    if not compared:
+        return record.champion.reason
+    if compared["status"] != "compared":
+        return str(compared["reason"])
+    return (
+        f"Both models scored the same {compared['rows']:,} test rows with {compared['positives']:,} frauds, none of "
+        f"which model {number(record.champion.approval)} was trained on."
+    )
+
+
+def _slices(compared: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
+    for part in compared.get("slices") or ():
+        counts, recall = f"{part['positives']:,} of {part['rows']:,}", part["recall"]
+        if recall is None:
+            yield part["name"], counts, "–", "–", "no frauds"
+            continue
+        ours, theirs = wording.percent(recall["challenger"]), wording.percent(recall["champion"])
+        yield part["name"], counts, ours, theirs, wording.difference(recall)
+
+
+def _calibration(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str, str]]:
+    if found is None:
+        return
+    edges: Sequence[float] = [0.0, *found["edges"], 1.0]
+    bins = zip(edges, edges[1:], found["rows"], found["frauds"], strict=False)
+    for low, high, rows, frauds in bins:
+        rate = wording.percent(frauds / rows) if rows else "–"
+        yield f"{wording.percent(low)} to {wording.percent(high)}", f"{rows:,}", f"{frauds:,}", rate
+
+
+def _limits(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
+    recall = record.metrics.get("recall")
+    if recall is not None and recall.of is not None:
+        few = f"fewer than {_FEW_FRAUDS}, so the" if recall.of < _FEW_FRAUDS else "the"
+        between = f"{wording.percent(recall.low)} and {wording.percent(recall.high)}"
+        yield f"The test rows have {recall.of:,} frauds: {few} recall on other rows may be anything between {between}."
+    if evaluation is not None:
+        if reason := metric_tables.not_compared(evaluation):
+            yield reason
+        if better := threshold_points.sentence(evaluation):
+            yield better
+        yield from (str(note) for note in evaluation["fit"]["notes"])
+        if record.data.window.end is None and (test := evaluation["windows"].get("test")):
+            yield f"It has seen no transaction after {str(test['end'])[:10]}."
+    if record.data.window.end is not None:
+        yield f"It has seen no transaction after {wording.day(record.data.window.end)}."
+    yield (
+        "The figures are of the kinds of fraud that the test rows had. New kinds are not in them; the drift check "
+        "looks for those."
+    )
+    yield "Frauds that nobody reported count as legitimate transactions in every figure."
+
+
+def _picture_text(record: ApprovalRecord) -> str:
+    recall, precision = (record.metrics.get(name) for name in ("recall", "precision"))
+    figures = ""
+    if recall is not None and precision is not None:
+        ours = f"recall is {wording.percent(recall.value)} and precision {wording.percent(precision.value)}"
+        figures = f" At its threshold, {ours}."
+    return (
+        "Left: precision and recall on the test rows at every threshold. Right: alerts a day against the share of the "
+        f"frauds and of their amount that is found.{figures}"
+    )

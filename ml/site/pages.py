@@ -1,0 +1,104 @@
+"""Renders the pages of the site and writes them. A page loads nothing from elsewhere and runs no script.
+
+Every text that comes from Git, GitHub or the lake is escaped; links to a repository are http(s) or relative.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from ml.site import model_card, overview, wording
+from ml.site.time_line import number
+from ml.site.values import Event, Site
+
+INDEX = "index.html"
+_RECENT = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """The addresses of a repository's pages, with `{}` for a commit and for the number of a pull request.
+
+    Relative ones are relative to the site's first page. None makes no links.
+    """
+
+    commit: str | None
+    pull: str | None
+
+    @classmethod
+    def of_repository(cls, url: str | None) -> Addresses:
+        """Those of the repository at `url`, e.g. https://github.com/acme/fraudops."""
+        if url is None or not url.startswith(("https://", "http://")):
+            return cls(commit=None, pull=None)
+        return cls(commit=f"{url.rstrip('/')}/commit/{{}}", pull=f"{url.rstrip('/')}/pull/{{}}")
+
+
+def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
+    """Writes every page below `folder`, which exists; their paths, the first page first. Other files stay."""
+    contents = render(site, addresses)
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    return [folder / name for name in contents]
+
+
+def render(site: Site, addresses: Addresses) -> dict[str, str]:
+    """The pages by their paths below the site's folder; the same site gives the same text."""
+    common = {"site": site, "commit_address": addresses.commit, "pull_address": addresses.pull}
+    cards = [model_card.card(site, record) for _, record in sorted(site.records.items(), reverse=True)]
+    pages = {
+        INDEX: _page(
+            "index.html",
+            "",
+            "now",
+            common,
+            {
+                "now": overview.now(site),
+                "recent": site.events[:_RECENT],
+                "models": overview.models(site, cards),
+            },
+        ),
+        "timeline.html": _page("timeline.html", "", "time line", common, {"months": _months(site.events)}),
+    }
+    for each in cards:
+        name = number(each.record.approval)
+        pages[f"models/{name}.html"] = _page("model.html", "../", "models", common, {"card": each})
+    return pages
+
+
+def _page(template: str, root: str, here: str, common: Mapping[str, object], values: Mapping[str, object]) -> str:
+    return _environment().get_template(template).render(**common, **values, root=root, here=here)
+
+
+def _months(events: tuple[Event, ...]) -> list[tuple[str, list[Event]]]:
+    """The events by month, the latest first."""
+    return [(month, list(found)) for month, found in groupby(events, key=lambda event: f"{event.at:%B %Y}")]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("ml.site"), PackageLoader("ml.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "moment": wording.moment,
+        "readable": wording.readable,
+        "opening": wording.opening,
+        "day": wording.day,
+        "number": number,
+        "count": lambda value: f"{value:,}",
+        "png": lambda content: f"data:image/png;base64,{base64.b64encode(content).decode()}",
+        "address": lambda value, form, root="": form.format(value) if "://" in form else f"{root}{form.format(value)}",
+    }
+    return environment

@@ -1,0 +1,148 @@
+"""What the pages of the site show. Values only.
+
+A figure, a text or a part that is None or empty was not available; `Site.missing` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ml import config
+from ml.aws.deployment_records import Deployment
+from ml.gitops.merged_pulls import MergedPull
+from ml.gitops.repository import Commit
+from ml.records.retrain_requests import Resolution
+
+Kind = Literal["approval", "rollback", "nothing", "request", "gate failure", "deployment", "failed deployment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """One move of the serving pointer: to an approval, or to nothing (None).
+
+    `start` and `end` are when the model began and ceased to serve; None if it never did, has not ceased, or if the
+    deployments were not read.
+    """
+
+    approval: int | None
+    rollback: bool
+    commit: str
+    """The commit that brought the move to main, with its author, time and subject."""
+    author: str
+    merged: datetime
+    subject: str
+    pull: MergedPull | None
+    deployments: tuple[Deployment, ...]
+    start: datetime | None
+    end: datetime | None
+    replaced: str
+    disagreements: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A retrain request, the commit that brought it, and the record that resolved it; None if it is open."""
+
+    name: str
+    request: config.RetrainRequest
+    landed: Commit
+    resolution: Resolution | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateFailure:
+    """The record of a training run whose model failed the gate, and the commit that brought it."""
+
+    record: config.GateFailureRecord
+    landed: Commit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What registry and lake have of an approval.
+
+    `calibration` is that of the drift reference: edges of scores, rows and frauds between them. `picture` is a PNG.
+    `missing` says which of them could not be read, and why.
+    """
+
+    evaluation: Mapping[str, Any] | None
+    calibration: Mapping[str, Any] | None
+    picture: bytes | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftState:
+    """The latest stored drift check: its window, verdicts, reasons, and the alerts that the model raised in it."""
+
+    start: datetime
+    end: datetime
+    evaluated: datetime
+    approval: int
+    verdicts: tuple[str, ...]
+    reasons: tuple[str, ...]
+    rows: int
+    decided: int
+    """Rows with a captured decision."""
+    alerts: int
+
+    @property
+    def alerts_a_day(self) -> float:
+        """The alerts per day of the window."""
+        return self.alerts / max((self.end - self.start).total_seconds() / 86_400, 1e-9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of the time line. `model` is the approval that it is about; `commit` the commit that it is."""
+
+    at: datetime
+    kind: Kind
+    title: str
+    detail: str
+    model: int | None
+    commit: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The content of the site at `built`, from main at `commit`."""
+
+    built: datetime
+    commit: str
+    endpoint: str
+    periods: tuple[Period, ...]
+    """Oldest first."""
+    records: Mapping[int, config.ApprovalRecord]
+    evidence: Mapping[int, Evidence]
+    requests: tuple[Request, ...]
+    """Oldest first."""
+    gate_failures: tuple[GateFailure, ...]
+    drift: DriftState | None
+    next_check: datetime | None
+    """None if drift.yml has no daily schedule."""
+    events: tuple[Event, ...]
+    """Newest first."""
+    offline: bool
+    """Whether Git alone was read."""
+    missing: tuple[str, ...]
+    """What could not be read, a sentence each."""
+    disagreements: tuple[str, ...]
+    """Where sources say different things, those of the periods included."""
+
+    @property
+    def current(self) -> Period | None:
+        """What serves; offline, what Git names. None if there is nothing."""
+        if self.offline:
+            last = self.periods[-1] if self.periods else None
+            return last if last is not None and last.approval is not None else None
+        return next((each for each in reversed(self.periods) if each.start is not None and each.end is None), None)
+
+    @property
+    def open_requests(self) -> tuple[Request, ...]:
+        """The requests that no record resolves."""
+        return tuple(each for each in self.requests if each.resolution is None)

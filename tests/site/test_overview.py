@@ -1,0 +1,69 @@
+"""The first page: what serves, what is merged and not deployed, alerts, drift and open requests in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ml.site import model_card, overview
+from tests.harness.aws.deployments import finished
+from tests.site.sites import at, period, site
+
+
+def test_now_answers_in_words() -> None:
+    """What serves, since when, approved by whom; alerts a day; the drift check; requests; the next check."""
+    now = overview.now(site())
+    assert now.heading == "Model 0001 serves"
+    (sentence,) = now.sentences
+    assert sentence.startswith("It serves since 2 May 2026, 07:00 UTC. The rollback was approved by bob and merged by")
+    assert now.alerts == "7.3 a day: 226 of 24,000 transactions (0.942 %) from 1 to 31 May 2026"
+    assert now.drift.startswith(
+        "the inputs have changed; too few mature labels to test whether the frauds have changed"
+    )
+    assert now.drift.endswith("against model 0001, checked on 1 June 2026, 05:00 UTC)")
+    assert now.requests == "1, since 1 June 2026"
+    assert now.next_check == "3 June 2026, 05:00 UTC"
+
+
+def test_merged_model_that_is_not_deployed_is_named() -> None:
+    """What serves goes on, and the reason of a failed deployment is said."""
+    waiting = period(2, at(4), None, start=None, deployments=())
+    first = period(1, at(3), None)
+    assert overview.now(site(periods=(first, waiting))).sentences[1] == (
+        "Main names model 0002 since 1 April 2026, 06:00 UTC, and it is not deployed yet."
+    )
+    failed = dataclasses.replace(
+        waiting, deployments=(finished(2, "2026-04-01T07:00:00Z", status="failed", reason="It did not start."),)
+    )
+    assert (
+        overview.now(site(periods=(first, failed)))
+        .sentences[1]
+        .endswith("and its deployment failed: It did not start.")
+    )
+    nothing = period(None, at(5), None)
+    assert overview.now(site(periods=(first, nothing))).sentences[1] == "The serving pointer on main names nothing."
+
+
+def test_without_sources_the_page_says_so() -> None:
+    """Offline nothing is known of alerts and drift; with an empty lake, no window was checked yet."""
+    offline = overview.now(site(offline=True, drift=None, next_check=None))
+    assert (offline.heading, offline.alerts, offline.drift) == ("Git names model 0001", "not known", "not known")
+    assert offline.next_check == "drift.yml on main has no daily schedule"
+    assert overview.now(site(drift=None)).drift == "no window was checked yet"
+
+
+def test_immature_labels_alone_are_no_drift_in_the_inputs() -> None:
+    """The sentence says what was tested."""
+    found = site().drift
+    assert found is not None
+    drift = dataclasses.replace(found, verdicts=("labels immature",))
+    assert overview.now(site(drift=drift)).drift.startswith("no drift in inputs or scores; too few mature labels")
+
+
+def test_models_are_lines_with_what_serves_marked() -> None:
+    """One line for each card."""
+    whole = site()
+    cards = [model_card.card(whole, whole.records[number]) for number in (2, 1)]
+    lines = overview.models(whole, cards)
+    assert [(line.approval, line.serves) for line in lines] == [(2, False), (1, True)]
+    assert lines[0].recall == "90 % (80 to 95 %)"
+    assert lines[1].false_positive_rate == "–"
