@@ -6,13 +6,17 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
-def environment(**filters: Callable[..., Any]) -> Environment:
-    """An environment that escapes every value and refuses names that are not given."""
+def environment(package: str = "ml.report", **filters: Callable[..., Any]) -> Environment:
+    """An environment that escapes every value and refuses names that are not given.
+
+    Args:
+        package: whose templates it finds, before those of this folder.
+    """
     made = Environment(
-        loader=PackageLoader("ml.report"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("ml.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -162,7 +162,7 @@ def _threshold(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> 
     expected = evaluation["fit"]["expected"]
     if expected:
         yield (
-            f"{expected['figure'].replace('_', ' ')} to expect",
+            f"{_METRICS[expected['figure']][0]} to expect",
             f"{wording.percent(expected['low'])} to {wording.percent(expected['high'])}",
         )
     yield "alert budget", f"{wording.percent(evaluation['alert_budget'])} of the transactions"
@@ -177,7 +177,7 @@ def _comparison(compared: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
         ours, theirs = (
             wording.percent(each[side]) if is_rate else f"{each[side]:.3f}" for side in ("challenger", "champion")
         )
-        yield words, ours, theirs, wording.difference(each)
+        yield words, ours, theirs, wording.points(each) if is_rate else wording.difference(each)
 
 
 def _compared_on(record: ApprovalRecord, compared: Mapping[str, Any]) -> str:
@@ -200,7 +200,7 @@ def _slices(compared: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, s
             yield part["name"], counts, "–", "–", "no frauds"
             continue
         ours, theirs = wording.percent(recall["challenger"]), wording.percent(recall["champion"])
-        yield part["name"], counts, ours, theirs, wording.difference(recall)
+        yield part["name"], counts, ours, theirs, wording.points(recall)
 
 
 def _calibration(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str, str]]:

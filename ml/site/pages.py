@@ -5,15 +5,15 @@ Every text that comes from Git, GitHub or the lake is escaped; links to a reposi
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from ml.report import page_template
 from ml.site import model_card, overview, wording
 from ml.site.time_line import number
 from ml.site.values import Event, Site
@@ -84,21 +84,19 @@ def _months(events: tuple[Event, ...]) -> list[tuple[str, list[Event]]]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("ml.site"), PackageLoader("ml.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return page_template.environment(
+        "ml.site",
+        moment=wording.moment,
+        day=wording.day,
+        readable=wording.readable,
+        opening=wording.opening,
+        number=number,
+        count=lambda value: f"{value:,}",
+        png=page_template.png_address,
+        address=_address,
     )
-    environment.filters |= {
-        "moment": wording.moment,
-        "readable": wording.readable,
-        "opening": wording.opening,
-        "day": wording.day,
-        "number": number,
-        "count": lambda value: f"{value:,}",
-        "png": lambda content: f"data:image/png;base64,{base64.b64encode(content).decode()}",
-        "address": lambda value, form, root="": form.format(value) if "://" in form else f"{root}{form.format(value)}",
-    }
-    return environment
+
+
+def _address(value: object, form: str, root: str) -> str:
+    """The address of a page of the repository, from a page of the site whose way to the first page is `root`."""
+    return form.format(value) if "://" in form else f"{root}{form.format(value)}"

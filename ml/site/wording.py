@@ -63,6 +63,12 @@ def difference(compared: Mapping[str, Any]) -> str:
     return f"{value} ({low} to {high})"
 
 
+def points(compared: Mapping[str, Any]) -> str:
+    """A difference of two rates in percentage points with its interval, e.g. `+3 (−1 to +7) points`."""
+    value, low, high = (f"{100 * compared[name]:+.3g}".replace("-", "−") for name in ("difference", "low", "high"))
+    return f"{value} ({low} to {high}) points"
+
+
 def rate(value: float) -> str:
     """A number per day, e.g. `7.3`, `120`."""
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

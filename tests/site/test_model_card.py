@@ -23,10 +23,10 @@ def test_card_of_a_model_with_evidence() -> None:
         ("recall", "90 % (80 to 95 %)", "36 of 40"),
         ("precision", "50 % (40 to 60 %)", "36 of 72"),
     ]
-    assert card.compared[0] == ("recall", "95 %", "95 %", "+0.000 (−0.025 to +0.025)")
+    assert card.compared[0] == ("recall", "95 %", "95 %", "+0 (−2.5 to +2.5) points")
     assert card.comparison.startswith("Both models scored the same 3,900 test rows with 40 frauds")
     assert card.slices == (
-        ("amount below 20", "3 of 2,000", "100 %", "100 %", "+0.000 (−0.600 to +0.600)"),
+        ("amount below 20", "3 of 2,000", "100 %", "100 %", "+0 (−60 to +60) points"),
         ("amount 20 or more", "0 of 1,900", "–", "–", "no frauds"),
     )
     assert card.calibration == (

@@ -13,7 +13,7 @@ from ml.site import pages
 from ml.site.pages import Addresses
 from tests.report import browser
 from tests.report.browser import Tab
-from tests.report.test_year_report_browser import CONTRAST, OVERFLOW
+from tests.report.page_checks import check_page
 from tests.site.sites import HOSTILE, site
 
 LINKED = Addresses.of_repository("https://github.com/acme/fraudops")
@@ -120,9 +120,11 @@ def test_written_pages_are_those_that_are_rendered(rendered: dict[str, str], tmp
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site in a folder."""
+    """The site in a folder, and copies of its pages with every fold open."""
     made = tmp_path_factory.mktemp("site")
     pages.write(site(), made, LINKED)
+    for name, copy in UNFOLDED.items():
+        (made / copy).write_text((made / name).read_text("utf-8").replace("<details>", "<details open>"), "utf-8")
     return made
 
 
@@ -135,21 +137,15 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
         yield opened
 
 
-@PAGES
+UNFOLDED = {name: f"open-{name.replace('/', '-')}" for name in NAMES}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *UNFOLDED.values()])
 @SCHEMES
 def test_page_fits_and_has_enough_contrast(tab: Tab, folder: Path, name: str, width: int, dark: bool) -> None:
-    """Also unfolded: no overflow, contrast of 4.5 or more, no errors, no requests, everything with a name."""
-    address = (folder / name).as_uri()
-    tab.requested.clear()
-    tab.problems.clear()
-    tab.open(address, width=width, dark=dark)
-    tab.value("document.querySelectorAll('details').forEach((n) => { n.open = true; })")
-    assert tab.value("document.documentElement.scrollWidth") <= width
-    assert tab.value(OVERFLOW) == []
-    assert tab.value(CONTRAST) == []
+    """No overflow, contrast of 4.5 or more, no errors, no requests, also unfolded; everything has a name."""
+    check_page(tab, (folder / name).as_uri(), width=width, dark=dark)
     assert tab.value(NAMELESS) == []
-    assert [each for each in tab.requested if not each.startswith("data:")] == [address]
-    assert tab.problems == []
 
 
 @PAGES

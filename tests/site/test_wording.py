@@ -51,7 +51,9 @@ def test_figure_has_its_interval_or_its_reason(figure: dict[str, Any], rate: str
 
 def test_difference_has_a_sign_and_an_interval() -> None:
     """The minus is a minus."""
-    assert wording.difference({"difference": 0.03, "low": -0.01, "high": 0.07}) == "+0.030 (−0.010 to +0.070)"
+    found = {"difference": 0.03, "low": -0.01, "high": 0.07}
+    assert wording.difference(found) == "+0.030 (−0.010 to +0.070)"
+    assert wording.points(found) == "+3 (−1 to +7) points"
 
 
 @pytest.mark.parametrize(("value", "text"), [(7.29, "7.3"), (1234.4, "1,234")])
