@@ -259,8 +259,11 @@ def _run_act(attempt: Attempt, job: JobExecution, parser: LogParser, command: li
                 parser.cancelling = True
                 break
             _enforce_timeout(attempt, job, parser)
-            with contextlib.suppress(subprocess.TimeoutExpired):  # still running: the loop checks its limits again
-                process.wait(_POLL_SECONDS)
+            if reader.is_alive():
+                reader.join(_POLL_SECONDS)  # ends with act's output; a wait for act itself notices its end later
+            else:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # still running: the loop checks its limits again
+                    process.wait(_POLL_SECONDS)
     finally:
         with contextlib.suppress(ProcessLookupError):  # the whole group has ended
             os.killpg(process.pid, signal.SIGKILL)
