@@ -6,10 +6,10 @@ They are read by what `fraudops history` reads them with. Offline, Git alone is 
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from ml import clock, config
@@ -19,12 +19,12 @@ from ml.aws.drift_check_store import Checks
 from ml.aws.session import Absent
 from ml.commands.history import Served, history
 from ml.console import stage
+from ml.drift import calendar
 from ml.errors import ArtifactError, FraudopsError, Refused
 from ml.gitops import daily_rates
 from ml.gitops.repository import Repository
-from ml.model.drift.detector import DriftVerdict
 from ml.records import model_archive
-from ml.site import git_state, pages, time_line
+from ml.site import drift_checks, git_state, pages, time_line
 from ml.site.git_state import GitState
 from ml.site.pages import Addresses
 from ml.site.values import DriftState, Evidence, Period, Site
@@ -51,6 +51,8 @@ class SiteReport:
     serves: int | None
     missing: tuple[str, ...]
     disagreements: tuple[str, ...]
+    commits: tuple[str, ...]
+    """Those that the pages name."""
 
 
 def build(
@@ -60,6 +62,7 @@ def build(
     offline: bool = False,
     repository_url: str | None = None,
     addresses: Addresses | None = None,
+    year: str | None = None,
     main: str = "main",
 ) -> SiteReport:
     """Writes the site of the branch `main` of the repository at `root`.
@@ -68,6 +71,7 @@ def build(
         out: a folder that does not exist, is empty, or was made by this verb: it is emptied.
         offline: read Git only.
         repository_url: the repository's page, e.g. https://github.com/acme/fraudops; without one, nothing is linked.
+        year: the page of a simulated year, to be a page of the site.
         addresses: of its commits and pull requests, if they are no pages of `repository_url`.
 
     Raises:
@@ -79,6 +83,8 @@ def build(
     with stage("Reading approvals, requests and gate failures"):
         state = git_state.read(repository, main)
     site = _offline(repository, state, main) if offline else _online(root, state, main)
+    if year is not None:
+        site = dataclasses.replace(site, year=year.encode())
     _empty(out)
     with stage("Writing the pages"):
         written = pages.write(site, out, addresses or Addresses.of_repository(repository_url))
@@ -90,6 +96,7 @@ def build(
         serves=site.current.approval if site.current is not None else None,
         missing=site.missing,
         disagreements=site.disagreements,
+        commits=pages.commits(site),
     )
 
 
@@ -113,7 +120,7 @@ def _offline(repository: Repository, state: GitState, main: str) -> Site:
         )
         for turn in turns
     ]
-    return _site(state, periods, evidence={}, drift=None, missing=_OFFLINE, offline=True, disagreements=())
+    return _site(state, periods, evidence={}, checks=(), missing=_OFFLINE, offline=True, disagreements=())
 
 
 def _online(root: Path, state: GitState, main: str) -> Site:
@@ -121,15 +128,16 @@ def _online(root: Path, state: GitState, main: str) -> Site:
     bucket = platform_stack.read().bucket
     with stage(f"Reading the evidence of {len(state.records)} approvals"):
         evidence = {number: _evidence(record) for number, record in state.records.items()}
-    with stage("Reading the latest drift check"):
-        drift = _latest_check(Checks(bucket, state.endpoint))
+    with stage("Reading the drift checks and their reports"):
+        checks = Checks(bucket, state.endpoint)
+        shown = drift_checks.read(checks, calendar.latest_without_overlap(checks.windows()))
     unread = {turn.approved.unread for turn in found.turns if turn.approved.unread}
     wrong = dict.fromkeys([*found.disagreements, *(text for turn in found.turns for text in turn.disagreements)])
     return _site(
         state,
         list(_periods(found.turns)),
         evidence=evidence,
-        drift=drift,
+        checks=shown,
         missing=tuple(f"pull requests and reviewers: {text}" for text in sorted(unread)),
         offline=False,
         disagreements=tuple(wrong),
@@ -141,7 +149,7 @@ def _site(
     periods: list[Period],
     *,
     evidence: dict[int, Evidence],
-    drift: DriftState | None,
+    checks: tuple[DriftState, ...],
     missing: tuple[str, ...],
     offline: bool,
     disagreements: tuple[str, ...],
@@ -156,7 +164,9 @@ def _site(
         evidence=evidence,
         requests=state.requests,
         gate_failures=state.gate_failures,
-        drift=drift,
+        checks=checks,
+        drift_floor=state.drift_floor,
+        year=None,
         next_check=git_state.next_run(state.cron, now),
         events=time_line.events(periods, state.records, state.requests, state.gate_failures),
         offline=offline,
@@ -203,25 +213,6 @@ def _evidence(record: config.ApprovalRecord) -> Evidence:
     except (Refused, Absent, ArtifactError) as error:
         missing.append(f"the calibration: {error}")
     return Evidence(evaluation=evaluation, calibration=calibration, picture=picture, missing=tuple(missing))
-
-
-def _latest_check(checks: Checks) -> DriftState | None:
-    windows = checks.windows()
-    document = checks.read(*windows[-1]) if windows else None
-    if document is None:
-        return None
-    verdict, counts = DriftVerdict.from_dict(document["verdict"]), document["summary"]
-    return DriftState(
-        start=verdict.start,
-        end=verdict.end,
-        evaluated=datetime.fromisoformat(document["evaluated"]),
-        approval=document["model"]["approval"],
-        verdicts=verdict.verdicts,
-        reasons=verdict.reasons,
-        rows=verdict.rows,
-        decided=counts["decided"],
-        alerts=counts["alerts"],
-    )
 
 
 def _empty(folder: Path) -> None:

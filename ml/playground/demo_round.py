@@ -18,6 +18,7 @@ from typing import Any
 
 from ml import config, console, render
 from ml.errors import DeploymentFailed, Refused
+from ml.playground import demo_site
 from ml.playground.developer import Developer, check_repository, isolated_environment
 from ml.playground.endpoint_probe import check_scores, latest_transactions, wait_for_capture
 
@@ -52,6 +53,11 @@ class OutputFolder:
     def pages(self) -> Path:
         """Pull requests, runs and logs as pages."""
         return self.out / "github"
+
+    @property
+    def site(self) -> Path:
+        """The site that `fraudops site build` makes."""
+        return self.out / "site"
 
     @property
     def model(self) -> Path:
@@ -104,7 +110,9 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
         with isolated_environment(emulators.environment()):
             developer = Developer(emulators, root=root, place=place.repository, name=REPOSITORY)
             summary = _loop(developer, place, clock, data, seed)
-        emulators.github.export(place.pages)
+            with clock.stage("site", "make the site"):
+                site = demo_site.build(developer.root, place.site, place.pages / developer.full_name)
+        emulators.github.export(place.pages, site.commits)
     finally:
         emulators.stop()
     place.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -217,6 +225,7 @@ def _print_table(place: OutputFolder, summary: Mapping[str, Any]) -> None:
         for pull in summary["pull_requests"]
     )
     rows = [
+        ("look first at", short(place.site / "index.html")),
         ("recall", render.figure(metrics["recall"])),
         ("precision", render.figure(metrics["precision"])),
         ("false-positive rate", render.figure(metrics["false_positive_rate"], percent=True)),

@@ -15,6 +15,7 @@ from typing import Any
 
 from ml import config, console, render
 from ml.errors import FraudopsError
+from ml.playground import demo_site
 from ml.playground.card_processor import CardProcessor, set_clock
 from ml.playground.demo_round import OutputFolder, StageTimer, prepare_folder, summarize
 from ml.playground.developer import check_repository, isolated_environment
@@ -50,11 +51,11 @@ def run(
     Args:
         root: a Git repository of this project; it is cloned, never changed. The year starts from the shipped state,
             whose drift window is the month that a year is played by.
-        out: emptied first; gets the report, the pages, the logs and the clone.
+        out: emptied first; gets the report, the pages of GitHub, the logs and the clone.
         scenario_name: a scenario of the project, or the path of a file.
         rows: transactions of an average month.
         months: number of months, 1 to 120.
-        keep: folder for summary.json and the model that serves at the end, emptied first; `out` if None.
+        keep: folder for summary.json, the model that serves at the end and the site, emptied first; `out` if None.
         profile: of `fraudops data profile`; its columns and share of frauds replace those of the stand-in that ships.
 
     Raises:
@@ -65,6 +66,7 @@ def run(
     from ml.aws import s3_objects
     from ml.playground import job_interpreter
     from ml.playground.emulators import Emulators
+    from ml.report import year_report as report
 
     if not 1 <= months <= 120:
         raise FraudopsError(f"months must be 1 to 120 (got {months})")
@@ -91,12 +93,13 @@ def run(
             history = _YearRunner(operator, emulators, year, watch, place).play(scenario_name, months)
             summary = summarize(operator, watch, captured_rows=history.evaluated_rows, capture=history.capture)
             kept.model.write_bytes(s3_objects.read(operator.serving().artifact.uri))
-        emulators.github.export(place.pages, history.commits)
+            paths = report.write(history.year, out)
+            with watch.stage("site", "make the site"):
+                pages = place.pages / operator.full_name
+                site = demo_site.build(operator.root, kept.site, pages, year=paths[0])
+        emulators.github.export(place.pages, history.commits | set(site.commits))
     finally:
         emulators.stop()
-    from ml.report import year_report as report
-
-    paths = report.write(history.year, out)
     kept.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     _print_table(history.year, paths[0], kept, watch)
     document: dict[str, Any] = history.year.to_dict()
@@ -251,6 +254,7 @@ def _print_table(year: PlayedYear, page: Path, kept: OutputFolder, watch: StageT
         ("days to alarm", _days(year.reaction.days_to_alarm)),
         ("days to recovery", _days(year.reaction.days_to_recovery)),
         ("requests", ", ".join(f"{item.cause} in month {item.month}: {item.fate}" for item in year.requests) or "none"),
+        ("look first at", short(kept.site / "index.html")),
         ("report", short(page)),
         ("pages and logs", short(page.parent / "github/index.html")),
         ("model", short(kept.model)),

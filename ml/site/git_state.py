@@ -27,6 +27,8 @@ class GitState:
     records: dict[int, config.ApprovalRecord]
     requests: tuple[Request, ...]
     gate_failures: tuple[GateFailure, ...]
+    drift_floor: float
+    """The Kolmogorov-Smirnov distance from which an input may count as drifted."""
     cron: str | None
     """The first cron line of drift.yml."""
 
@@ -39,6 +41,7 @@ def read(repository: Repository, revision: str) -> GitState:
         ConfigError: a record or a request is invalid; `fraudops validate` reports it too.
     """
     source = retrain_requests.GitCommit(repository, revision)
+    rules = config.parse(_text(repository, source.commit, config.DRIFT), config.DRIFT, config.DriftFile)
     resolutions = retrain_requests.resolutions(source)
     return GitState(
         commit=source.commit,
@@ -57,6 +60,7 @@ def read(repository: Repository, revision: str) -> GitState:
             GateFailure(record=record, landed=_landed(repository, source.commit, path))
             for path, record in source.gate_failures()
         ),
+        drift_floor=rules.data.min_ks,
         cron=_cron(repository, source.commit),
     )
 
@@ -75,5 +79,9 @@ def _landed(repository: Repository, revision: str, path: Path) -> Commit:
 
 
 def _cron(repository: Repository, revision: str) -> str | None:
-    found = _CRON.search((repository.show(revision, DRIFT_WORKFLOW) or b"").decode("utf-8", "replace"))
+    found = _CRON.search(_text(repository, revision, DRIFT_WORKFLOW))
     return found[1] if found else None
+
+
+def _text(repository: Repository, revision: str, path: Path) -> str:
+    return (repository.show(revision, path) or b"").decode("utf-8", "replace")

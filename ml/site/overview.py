@@ -10,17 +10,6 @@ from ml.site.model_card import Card
 from ml.site.time_line import number
 from ml.site.values import Period, Site
 
-_WORDS = {
-    "none": "no drift",
-    "no data": "cannot tell: too little traffic",
-    "labels immature": "too few mature labels to test whether the frauds have changed",
-    "schema": "the fields of the requests have changed",
-    "data": "the inputs have changed",
-    "prediction": "the scores have changed",
-    "concept": "the frauds have changed",
-}
-"""What a verdict of the drift check says."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Now:
@@ -30,7 +19,7 @@ class Now:
     sentences: tuple[str, ...]
     alerts: str
     drift: str
-    reasons: tuple[str, ...]
+    findings: tuple[str, ...]
     requests: str
     next_check: str
 
@@ -54,7 +43,7 @@ def now(site: Site) -> Now:
         sentences=tuple(_sentences(site)),
         alerts=_alerts(site),
         drift=_drift(site),
-        reasons=site.drift.reasons if site.drift is not None else (),
+        findings=site.drift.lines if site.drift is not None else (),
         requests=_requests(site),
         next_check=wording.moment(site.next_check) if site.next_check else "drift.yml on main has no daily schedule",
     )
@@ -135,13 +124,7 @@ def _drift(site: Site) -> str:
     found = site.drift
     if found is None:
         return "not known" if site.offline else "no window was checked yet"
-    words = "; ".join(_WORDS.get(verdict, verdict) for verdict in found.verdicts)
-    if found.verdicts == ("labels immature",):
-        words = f"no drift in inputs or scores; {words}"
-    return (
-        f"{words} ({found.rows:,} transactions from {wording.span(found.start, found.end)}, against model "
-        f"{number(found.approval)}, checked on {wording.moment(found.evaluated)})"
-    )
+    return f"{found.headline}. Against model {number(found.approval)}; checked on {wording.moment(found.evaluated)}."
 
 
 def _requests(site: Site) -> str:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from ml.report import page_template
-from ml.site import model_card, overview, wording
+from ml.report import heat_tables, page_template
+from ml.site import drift_checks, model_card, overview, wording
 from ml.site.time_line import number
 from ml.site.values import Event, Site
 
-INDEX = "index.html"
-_RECENT = 6
+INDEX, YEAR = "index.html", "year.html"
+_RECENT, _MOST_COLUMNS = 6, 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +42,12 @@ class Addresses:
 
 def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
     """Writes every page below `folder`, which exists; their paths, the first page first. Other files stay."""
-    contents = render(site, addresses)
+    contents = {name: text.encode() for name, text in render(site, addresses).items()}
+    contents |= {check.page: check.report for check in site.checks if check.report is not None}
+    contents |= {YEAR: site.year} if site.year is not None else {}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content, encoding="utf-8")
+        (folder / name).write_bytes(content)
     return [folder / name for name in contents]
 
 
@@ -67,14 +69,32 @@ def render(site: Site, addresses: Addresses) -> dict[str, str]:
         ),
         "timeline.html": _page("timeline.html", "", "time line", common, {"months": _months(site.events)}),
     }
+    pages["drift.html"] = _page("drift.html", "", "drift", common, _drift(site))
     for each in cards:
         name = number(each.record.approval)
         pages[f"models/{name}.html"] = _page("model.html", "../", "models", common, {"card": each})
     return pages
 
 
+def commits(site: Site) -> tuple[str, ...]:
+    """The commits that the pages name, in alphabetical order."""
+    named = [period.commit for period in site.periods] + [event.commit for event in site.events]
+    named += [record.commit for record in site.records.values()] + [site.commit]
+    named += [item.landed.sha for item in site.requests]
+    return tuple(sorted({each for each in named if each is not None}))
+
+
 def _page(template: str, root: str, here: str, common: Mapping[str, object], values: Mapping[str, object]) -> str:
     return _environment().get_template(template).render(**common, **values, root=root, here=here)
+
+
+def _drift(site: Site) -> dict[str, object]:
+    shown = site.checks[-_MOST_COLUMNS:]
+    return {
+        "rows": drift_checks.heat_rows(shown, site.drift_floor),
+        "columns": drift_checks.columns(shown),
+        "legend": heat_tables.drift_legend(site.drift_floor),
+    }
 
 
 def _months(events: tuple[Event, ...]) -> list[tuple[str, list[Event]]]:
@@ -90,6 +110,8 @@ def _environment() -> Environment:
         day=wording.day,
         readable=wording.readable,
         opening=wording.opening,
+        rate=wording.rate,
+        window=lambda check: wording.span(check.start, check.end),
         number=number,
         count=lambda value: f"{value:,}",
         png=page_template.png_address,

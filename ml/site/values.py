@@ -77,18 +77,34 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftState:
-    """The latest stored drift check: its window, verdicts, reasons, and the alerts that the model raised in it."""
+    """A stored drift check: what it found in a window, the alerts that the model raised in it, and its report."""
 
+    name: str
     start: datetime
     end: datetime
     evaluated: datetime
     approval: int
-    verdicts: tuple[str, ...]
-    reasons: tuple[str, ...]
+    headline: str
+    """What happened, in a sentence without a full stop."""
+    lines: tuple[str, ...]
+    """What fired, one line each."""
+    kind: Literal["drift", "no data", "no drift"]
     rows: int
     decided: int
     """Rows with a captured decision."""
     alerts: int
+    shifts: Mapping[str, float]
+    """How far each input is from the reference: Kolmogorov-Smirnov, for text Jensen-Shannon distance."""
+    drifted: frozenset[str]
+    """The inputs that count as drifted."""
+    report: bytes | None
+    """The report's page; None if it could not be read, then `report_missing` says why."""
+    report_missing: str
+
+    @property
+    def page(self) -> str:
+        """The place of the report's copy in the site."""
+        return f"drift/{self.name}.html"
 
     @property
     def alerts_a_day(self) -> float:
@@ -122,7 +138,12 @@ class Site:
     requests: tuple[Request, ...]
     """Oldest first."""
     gate_failures: tuple[GateFailure, ...]
-    drift: DriftState | None
+    checks: tuple[DriftState, ...]
+    """The drift checks, by the end of their windows."""
+    drift_floor: float
+    """The shift from which an input may count as drifted (monitoring/drift.yaml)."""
+    year: bytes | None
+    """The page of a simulated year; None if there is none."""
     next_check: datetime | None
     """None if drift.yml has no daily schedule."""
     events: tuple[Event, ...]
@@ -133,6 +154,11 @@ class Site:
     """What could not be read, a sentence each."""
     disagreements: tuple[str, ...]
     """Where sources say different things, those of the periods included."""
+
+    @property
+    def drift(self) -> DriftState | None:
+        """The latest drift check."""
+        return self.checks[-1] if self.checks else None
 
     @property
     def current(self) -> Period | None:

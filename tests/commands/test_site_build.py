@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,11 @@ from ml.aws.drift_check_store import Checks
 from ml.cli import app
 from ml.commands.site_build import MARKER, build
 from ml.errors import CloudError, FraudopsError, Refused
-from ml.model.drift import detector
 from tests.harness.github.bot_environment import BotEnvironment
 from tests.harness.platform import serving_history
 from tests.harness.platform.serving_history import BUCKET, REQUEST
+from tests.site.sites import REPORT
+from tests.site.test_drift_checks import document
 
 URL = "https://github.com/acme/fraudops"
 
@@ -41,6 +41,7 @@ def test_site_of_all_sources(served: BotEnvironment, tmp_path: Path) -> None:
     assert (report.serves, report.models, report.missing, report.disagreements) == (1, 2, (), ())
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
         MARKER,
+        "drift.html",
         "index.html",
         "models/0001.html",
         "models/0002.html",
@@ -112,39 +113,20 @@ def test_github_without_a_token_is_named(
     assert "Not read: pull requests and reviewers" in text(tmp_path / "site")
 
 
-def test_latest_drift_check_is_on_the_first_page(served: BotEnvironment, tmp_path: Path) -> None:
-    """Its verdict in words, its reasons, and the alerts of its window a day."""
-    start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
-    verdict = detector.DriftVerdict(
-        start=start,
-        end=end,
-        reference="a" * 64,
-        rows=24_000,
-        verdicts=("data",),
-        evaluated=("data",),
-        reasons=("psi of V28 is 0.769",),
-        findings=(),
-        features=(),
-        scores=None,
-        labels=None,
-        estimated=None,
-        concept_onset=None,
-    )
-    Checks(BUCKET, "fraudops-production").write(
-        {
-            "start": "2026-03-01T00:00:00Z",
-            "end": "2026-04-01T00:00:00Z",
-            "evaluated": "2026-04-01T05:17:00Z",
-            "model": {"approval": 1},
-            "summary": {"decided": 24_000, "alerts": 226},
-            "verdict": verdict.to_dict(),
-        }
-    )
-    build(served.root, tmp_path / "site")
-    index = text(tmp_path / "site")
+def test_drift_check_is_a_page_with_its_report(served: BotEnvironment, tmp_path: Path) -> None:
+    """The first page has its sentence and links its report; so has the page of all checks."""
+    uri = "s3://lake/monitoring/fraudops-production/reports/x/report.html"
+    s3_objects.write(uri, REPORT, "text/html")
+    Checks(BUCKET, "fraudops-production").write(document(uri))
+    out = tmp_path / "site"
+    build(served.root, out, year="a year")
+    name = "drift/20260301T000000Z_20260401T000000Z.html"
+    assert (out / name).read_bytes() == REPORT
+    index = text(out)
     assert "7.3 a day: 226 of 24,000 transactions (0.942 %) from 1 to 31 March 2026" in index
-    assert "the inputs have changed (24,000 transactions from 1 to 31 March 2026, against model 0001" in index
-    assert "psi of V28 is 0.769" in index
+    assert f'href="{name}">The report</a>' in index
+    assert f'href="{name}"' in text(out, "drift.html")
+    assert (out / "year.html").read_text("utf-8") == "a year"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -181,5 +163,5 @@ def test_command_prints_what_to_open(served: BotEnvironment, tmp_path: Path) -> 
     lines = [" ".join(line.split()) for line in shown.output.splitlines()]
     assert "serves approval 0001" in lines
     assert f"open first {tmp_path}/site/index.html" in lines
-    document = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--offline"]).stdout)
-    assert (document["pages"], document["serves"]) == (4, 1)
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--offline"]).stdout)
+    assert (found["pages"], found["serves"]) == (5, 1)

@@ -16,6 +16,7 @@ from ml.playground import demo_round, simulated_year
 from ml.playground.scripted_reviewer import LOGIN
 from tests.harness.platform import job_images, permissions
 from tests.harness.workflows import command_line
+from tests.site.links import broken
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -76,6 +77,8 @@ def test_commit_becomes_a_served_model(tmp_path: Path) -> None:
     assert summary["false_positive_rate"] <= 0.01
     assert summary["recall_interval"][0] < summary["recall"] < summary["recall_interval"][1]
     assert summary["captured_rows"] == 1000
+    assert broken(out / "site") == []
+    assert "Rollback to model" in (out / "site/timeline.html").read_text("utf-8")
     assert hashlib.sha256((out / "model.tar.gz").read_bytes()).hexdigest() == summary["artifact_sha256"]
     log = subprocess.run(
         ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True

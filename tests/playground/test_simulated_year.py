@@ -32,6 +32,7 @@ from tests.harness import bank_case
 from tests.harness.bank_case import BankCase
 from tests.harness.platform import permissions
 from tests.harness.workflows import command_line
+from tests.site.links import broken
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -177,6 +178,11 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
         assert (out / item["link"]).is_file(), item["link"]
     for link in (retrain["run_link"], retrain["pull_link"], document["repository_link"]):
         assert (out / link).is_file(), link
+    assert broken(out / "site") == []
+    assert (out / "site/drift.html").read_text("utf-8").count('href="drift/2026') >= 3
+    assert "serves</h1>" in (out / "site/index.html").read_text("utf-8")
+    assert (out / "site/models/0002.html").is_file()
+    assert (out / "site/year.html").is_file()
     kinds = [item["kind"] for item in document["decisions"]]
     assert {"request", "gate", "merge", "deployment"} <= set(kinds)
     log = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ml import config
 from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Commit
 from ml.records.retrain_requests import Resolution
-from ml.report import evaluation_plots
+from ml.report import evaluation_plots, page_template
 from ml.site import time_line
 from ml.site.values import DriftState, Evidence, GateFailure, Period, Request, Site
 from tests.harness.aws.deployments import finished
@@ -23,6 +24,10 @@ RESOLVED, OPEN, FAILED = (
     "20260601T060000Z-data-drift",
     "20260501T060000Z-data-drift",
 )
+
+
+REPORT = page_template.environment().get_template("page.html").render().encode()
+"""A report without content."""
 
 
 def at(month: int, day: int = 1, hour: int = 6) -> datetime:
@@ -86,6 +91,29 @@ def resolution(name: str, path: Path, *, failed: bool = False) -> Resolution:
     )
 
 
+def check(month: int, approval: int, shifts: dict[str, float], **changes: Any) -> DriftState:
+    """The check of a month; in May something fired, and there is a report."""
+    fired = month == 5
+    fields: dict[str, Any] = {
+        "name": f"2026{month:02d}01T000000Z_2026{month + 1:02d}01T000000Z",
+        "start": at(month, 1, 0),
+        "end": at(month + 1, 1, 0),
+        "evaluated": at(month + 1, 1, 5),
+        "approval": approval,
+        "headline": f"In May 2026 V28 moved {HOSTILE}" if fired else "In April 2026 nothing drifted",
+        "lines": (f"V28 moved: psi 0.769 (p 3e-40) {HOSTILE}",) if fired else (),
+        "kind": "drift" if fired else "no drift",
+        "rows": 24_000,
+        "decided": 24_000,
+        "alerts": 226,
+        "shifts": shifts,
+        "drifted": frozenset({"V28"}) if fired else frozenset(),
+        "report": REPORT if fired else None,
+        "report_missing": "" if fired else f"s3://lake/report.html: no such object {HOSTILE}",
+    }
+    return DriftState(**(fields | changes))
+
+
 def site(**changes: Any) -> Site:
     """Two approvals, a rollback, a gate failure, an open request and a drift check that fired."""
     first = record(1, requests=(), created=at(3))
@@ -133,17 +161,16 @@ def site(**changes: Any) -> Site:
         "evidence": {1: missing, 2: evidence},
         "requests": requests,
         "gate_failures": failures,
-        "drift": DriftState(
-            start=at(5, 1, 0),
-            end=at(6, 1, 0),
-            evaluated=at(6, 1, 5),
-            approval=1,
-            verdicts=("data", "labels immature"),
-            reasons=(f"psi of V28 is 0.769 (p 3e-40) {HOSTILE}",),
-            rows=24_000,
-            decided=24_000,
-            alerts=226,
+        "checks": (
+            *(
+                check(4, 1, {"V1": 0.01, "V28": 0.02}, start=start, end=end, kind="no data")
+                for start, end in itertools.pairwise(datetime(2025, month, 1, tzinfo=UTC) for month in range(3, 13))
+            ),
+            check(4, 2, {"V1": 0.01, "V28": 0.02}),
+            check(5, 1, {"V1": 0.06, "V28": 0.33, HOSTILE: 0.1}),
         ),
+        "drift_floor": 0.05,
+        "year": None,
         "next_check": at(6, 3, 5),
         "events": time_line.events(periods, records, requests, failures),
         "offline": False,

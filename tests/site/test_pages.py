@@ -14,10 +14,11 @@ from ml.site.pages import Addresses
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.page_checks import check_page
-from tests.site.sites import HOSTILE, site
+from tests.site.sites import HOSTILE, REPORT, site
 
+REPORTED = "drift/20260501T000000Z_20260601T000000Z.html"
 LINKED = Addresses.of_repository("https://github.com/acme/fraudops")
-NAMES = ["index.html", "timeline.html", "models/0002.html", "models/0001.html"]
+NAMES = ["index.html", "timeline.html", "drift.html", "models/0002.html", "models/0001.html"]
 PAGES = pytest.mark.parametrize("name", NAMES)
 SCHEMES = pytest.mark.parametrize(
     ("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True), (1600, False), (1600, True)]
@@ -58,7 +59,7 @@ def test_relative_links_of_a_page_resolve(rendered: dict[str, str], name: str) -
     """Every relative link is to a page of the site, from the folder of the page."""
     for target in re.findall(r'href="([^"#:]+)["#]', rendered[name]):
         place = (Path("/site") / name).parent / target
-        assert str(Path(*place.resolve().parts[2:])) in rendered, target
+        assert str(Path(*place.resolve().parts[2:])) in {*rendered, REPORTED}, target
 
 
 def test_links_to_the_repository_are_made_of_its_address(rendered: dict[str, str]) -> None:
@@ -94,7 +95,7 @@ def test_long_details_are_folded_and_small_p_values_readable(rendered: dict[str,
 
 def test_offline_pages_say_what_is_missing() -> None:
     """Every page names it."""
-    made = pages.render(site(offline=True, missing=("alerts and drift checks",), drift=None, evidence={}), LINKED)
+    made = pages.render(site(offline=True, missing=("alerts and drift checks",), checks=(), evidence={}), LINKED)
     assert all("Missing: alerts and drift checks" in page for page in made.values())
     assert "not known" in made["index.html"]
 
@@ -102,20 +103,41 @@ def test_offline_pages_say_what_is_missing() -> None:
 def test_empty_site_is_whole() -> None:
     """Before the first approval there are pages, and they say that there is nothing."""
     empty = site(
-        periods=(), records={}, evidence={}, requests=(), gate_failures=(), drift=None, events=(), missing=(),
+        periods=(), records={}, evidence={}, requests=(), gate_failures=(), checks=(), events=(), missing=(),
         disagreements=(), next_check=None,
     )  # fmt: skip
     made = pages.render(empty, LINKED)
-    assert list(made) == ["index.html", "timeline.html"]
+    assert list(made) == ["index.html", "timeline.html", "drift.html"]
     assert "Nothing serves" in made["index.html"]
     assert "No model was approved yet." in made["index.html"]
 
 
 def test_written_pages_are_those_that_are_rendered(rendered: dict[str, str], tmp_path: Path) -> None:
     """The first path is the first page's."""
-    written = pages.write(site(), tmp_path, LINKED)
+    written = pages.write(site(year=b"a year"), tmp_path, LINKED)
     assert written[0] == tmp_path / "index.html"
-    assert {str(path.relative_to(tmp_path)): path.read_text("utf-8") for path in written} == rendered
+    found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in written}
+    assert found.pop(REPORTED) == REPORT
+    assert found.pop("year.html") == b"a year"
+    assert list(found) == list(rendered)
+
+
+def test_year_and_commits_are_named(rendered: dict[str, str]) -> None:
+    """A year's page is in the navigation if there is one; every commit that is linked is listed."""
+    assert "year.html" not in rendered["index.html"]
+    assert 'href="../year.html"' in pages.render(site(year=b"a year"), LINKED)["models/0002.html"]
+    linked = {sha for page in rendered.values() for sha in re.findall(r"/commit/([0-9a-f]{40})", page)}
+    assert linked <= set(pages.commits(site()))
+
+
+def test_drift_page_has_a_cell_for_each_input_and_window(rendered: dict[str, str]) -> None:
+    """Shifts in hundredths, what drifted underlined, no data hatched, and the report linked."""
+    page = rendered["drift.html"]
+    assert '<td class="h5 fired" title="V28, 1 to 31 May 2026: 0.330, drifted">33</td>' in page
+    assert '<td class="gap" title="&lt;script&gt;' in page
+    assert f'href="{REPORTED}"' in page
+    assert "No report: s3://lake/report.html: no such object" in page
+    assert "7.3 alerts a day" in page
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,124 @@
+"""Reads stored drift checks and their reports from the lake, and makes the table of drift by input and window.
+
+A report is untrusted: it is copied only if its own policy, before anything else in it, lets it load and run nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ml.aws import drift_check_store, s3_objects
+from ml.aws.drift_check_store import Checks
+from ml.errors import DataError
+from ml.model.drift.verdict import KINDS, NO_DATA, DriftVerdict
+from ml.report import drift_words, heat_tables
+from ml.report.heat_tables import Cell, Row
+from ml.site import wording
+from ml.site.values import DriftState
+
+_HARMLESS = re.compile(
+    rb'<!doctype html>\s*<html lang="en">\s*<head>\s*<meta charset="utf-8">\s*<meta name="viewport"[^<>]*>\s*'
+    rb"""<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; """
+    rb"""style-src 'unsafe-inline'(?:; [a-z-]+ 'none')*">"""
+)
+_SHORT_DAYS = 27
+"""A window at least this long is named by its month."""
+
+
+def read(checks: Checks, windows: Iterable[tuple[datetime, datetime]]) -> tuple[DriftState, ...]:
+    """The checks of `windows`, in their order, with their reports.
+
+    Raises:
+        CloudError, DataError: S3 refuses, or a check has another schema.
+    """
+    found = ((window, checks.read(*window)) for window in windows)
+    return tuple(_state(window, document) for window, document in found if document is not None)
+
+
+def is_harmless(page: bytes) -> bool:
+    """Whether a report begins with the policy of our pages, so that a browser loads and runs nothing in it."""
+    return _HARMLESS.match(page) is not None
+
+
+def heat_rows(states: Sequence[DriftState], floor: float) -> list[Row]:
+    """The shift of each input in each window, in hundredths.
+
+    Args:
+        floor: the shift from which an input may count as drifted.
+    """
+    names = dict.fromkeys(name for state in states for name in state.shifts)
+    return [Row(name=name, cells=tuple(_cell(state, name, floor) for state in states)) for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The head of a column of the table: a short name, and the whole window."""
+
+    name: str
+    title: str
+
+
+def columns(states: Sequence[DriftState]) -> list[Column]:
+    """The heads of the columns of `heat_rows`."""
+    return [Column(name=_short(state), title=wording.span(state.start, state.end)) for state in states]
+
+
+def _state(window: tuple[datetime, datetime], document: dict[str, Any]) -> DriftState:
+    verdict, counts = DriftVerdict.from_dict(document["verdict"]), document["summary"]
+    report, missing = _report(document["report"])
+    return DriftState(
+        name=drift_check_store.window_name(*window),
+        start=verdict.start,
+        end=verdict.end,
+        evaluated=datetime.fromisoformat(document["evaluated"]),
+        approval=document["model"]["approval"],
+        headline=drift_words.headline(verdict),
+        lines=tuple(line.words for line in drift_words.lines(verdict)),
+        kind=_kind(verdict),
+        rows=verdict.rows,
+        decided=counts["decided"],
+        alerts=counts["alerts"],
+        shifts={each.name: each.ks if each.unseen is None else each.js for each in verdict.features},
+        drifted=frozenset(each.name for each in verdict.features if each.fired),
+        report=report,
+        report_missing=missing,
+    )
+
+
+def _kind(verdict: DriftVerdict) -> Literal["drift", "no data", "no drift"]:
+    if any(kind in verdict.verdicts for kind in KINDS):
+        return "drift"
+    return "no data" if NO_DATA in verdict.verdicts else "no drift"
+
+
+def _report(uri: str) -> tuple[bytes | None, str]:
+    """The report, or why there is none."""
+    try:
+        content = s3_objects.read(uri)
+    except DataError as error:
+        return None, str(error)
+    if not is_harmless(content):
+        return None, f"{uri} is no report of this program: it does not begin with its policy"
+    return content, ""
+
+
+def _cell(state: DriftState, name: str, floor: float) -> Cell:
+    value, window = state.shifts.get(name), wording.span(state.start, state.end)
+    if value is None:
+        return Cell(text="", class_="gap", title=f"{name}, {window}: not known")
+    drifted = name in state.drifted
+    level = f"h{heat_tables.drift_level(value, floor)}"
+    return Cell(
+        text=f"{100 * value:.0f}",
+        class_=f"{level} fired" if drifted else level,
+        title=f"{name}, {window}: {value:.3f}{', drifted' if drifted else ''}",
+    )
+
+
+def _short(state: DriftState) -> str:
+    long = (state.end - state.start).days >= _SHORT_DAYS
+    return f"{state.start:%b %y}" if long else f"{state.start.day} {state.start:%b}"

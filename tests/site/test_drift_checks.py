@@ -1,0 +1,131 @@
+"""Stored drift checks: what they found, and which reports are copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from moto import mock_aws
+
+from ml.aws import s3_objects
+from ml.aws.drift_check_store import Checks
+from ml.aws.session import client
+from ml.model.drift.verdict import DriftVerdict, FeatureDrift, Finding
+from ml.site import drift_checks
+from tests.site.sites import HOSTILE, REPORT, check
+
+WINDOW = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+def document(uri: str) -> dict[str, object]:
+    """A stored check of March in which V28 moved."""
+    moved = FeatureDrift(
+        name="V28", ks=0.33, psi=0.77, js=0.3, mean_shift=1.0, chi_square=0.0, mean=1.0, std=1.0, missing=0.0,
+        out_of_range=0.0, fired=True,
+    )  # fmt: skip
+    finding = Finding(
+        kind="data", statistic="ks", subject="V28", value=0.33, threshold=0.05, p_value=0.0, alpha=1e-6, fired=True
+    )
+    verdict = DriftVerdict(
+        start=WINDOW[0], end=WINDOW[1], reference="a" * 64, rows=24_000, verdicts=("data",), evaluated=("data",),
+        reasons=(), findings=(finding,), features=(moved,), scores=None, labels=None, estimated=None,
+        concept_onset=None,
+    )  # fmt: skip
+    return {
+        "start": "2026-03-01T00:00:00Z",
+        "end": "2026-04-01T00:00:00Z",
+        "evaluated": "2026-04-01T05:17:00Z",
+        "model": {"approval": 1},
+        "summary": {"decided": 24_000, "alerts": 226},
+        "verdict": verdict.to_dict(),
+        "report": uri,
+    }
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
+    """An empty lake."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client("s3").create_bucket(Bucket="lake")
+        yield Checks("lake", "fraudops-production")
+
+
+def test_check_is_read_with_its_report(checks: Checks) -> None:
+    """What happened in words, shifts by input, alerts a day, and the report as it is stored."""
+    uri = checks.uri("reports", *WINDOW, "report.html")
+    s3_objects.write(uri, REPORT, "text/html")
+    checks.write(document(uri))
+    (state,) = drift_checks.read(checks, checks.windows())
+    assert (state.approval, state.kind, state.rows, state.alerts) == (1, "drift", 24_000, 226)
+    assert state.headline.startswith("In March 2026 ")
+    assert len(state.lines) == 1
+    assert (dict(state.shifts), state.drifted) == ({"V28": 0.33}, frozenset({"V28"}))
+    assert (state.report, state.report_missing) == (REPORT, "")
+    assert state.page == "drift/20260301T000000Z_20260401T000000Z.html"
+    assert round(state.alerts_a_day, 1) == 7.3
+
+
+def test_windows_without_a_check_and_missing_reports(checks: Checks) -> None:
+    """Such a window is left out; a check without a report says so."""
+    uri = checks.uri("reports", *WINDOW, "report.html")
+    checks.write(document(uri))
+    other = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    (state,) = drift_checks.read(checks, [other, WINDOW])
+    assert state.report is None
+    assert uri in state.report_missing
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda page: b"<script>alert(1)</script>" + page,
+        lambda page: page.replace(b"<head>", b"<head><script>alert(1)</script>"),
+        lambda page: page.replace(b"default-src 'none'", b"default-src *"),
+        lambda page: page.replace(b"; base-uri 'none'", b"; script-src *"),
+        lambda page: page.replace(b'<meta charset="utf-8">', b'<meta http-equiv="refresh" content="0;url=//x">'),
+        lambda page: HOSTILE.encode(),
+    ],
+)
+def test_report_without_the_policy_is_not_copied(checks: Checks, forge: object) -> None:
+    """A page in the lake that could load or run something is left out, and named."""
+    assert callable(forge)
+    uri = checks.uri("reports", *WINDOW, "report.html")
+    assert drift_checks.is_harmless(REPORT)
+    s3_objects.write(uri, forge(REPORT), "text/html")
+    checks.write(document(uri))
+    (state,) = drift_checks.read(checks, checks.windows())
+    assert state.report is None
+    assert state.report_missing == f"{uri} is no report of this program: it does not begin with its policy"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "kind"),
+    [
+        (["none"], "no drift"),
+        (["labels immature"], "no drift"),
+        (["no data"], "no data"),
+        (["no data", "data"], "drift"),
+    ],
+)
+def test_kind_of_a_check(checks: Checks, verdicts: list[str], kind: str) -> None:
+    """Too little traffic is not drift, and not the absence of drift."""
+    made = document(checks.uri("reports", *WINDOW, "report.html"))
+    verdict = made["verdict"]
+    assert isinstance(verdict, dict)
+    checks.write(made | {"verdict": verdict | {"verdicts": verdicts, "findings": [], "features": []}})
+    (state,) = drift_checks.read(checks, [WINDOW])
+    assert state.kind == kind
+
+
+def test_columns_are_months_or_days() -> None:
+    """A whole month is named by it, a shorter window by its first day; each input has a row."""
+    day = check(5, 1, {}, start=datetime(2026, 5, 3, tzinfo=UTC), end=datetime(2026, 5, 4, tzinfo=UTC))
+    states = [check(4, 1, {"V1": 0.01}), day]
+    assert [(each.name, each.title) for each in drift_checks.columns(states)] == [
+        ("Apr 26", "1 to 30 April 2026"),
+        ("3 May", "3 May 2026"),
+    ]
+    (row,) = drift_checks.heat_rows(states, 0.05)
+    assert [(cell.text, cell.class_) for cell in row.cells] == [("1", "h0"), ("", "gap")]
