@@ -73,10 +73,15 @@ def fields(value: Any) -> list[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str | None:
+    """A value in JSON types for people; None for nothing."""
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or None
+        parted = "; " if any(isinstance(item, dict) for item in value) else ", "
+        return parted.join(filter(None, map(_text, value))) or None
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or None
+        named = ((key.replace("_", " "), _text(item)) for key, item in value.items())
+        return ", ".join(f"{key} {item}" for key, item in named if item is not None) or None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return None if value is None else str(value)
 
 

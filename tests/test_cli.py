@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import typer
 
-from ml import errors
+from ml import errors, render
 from ml.cli import app
 from ml.playground import template_state
+from tests.harness.platform import monitored
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,6 +68,14 @@ def verbs() -> Iterator[tuple[str, Any]]:
 VERBS = dict(verbs())
 
 
+def examples(name: str) -> list[list[str]]:
+    """The commands of a verb's example as words, without redirections and what a shell would fill in."""
+    text = VERBS[name].epilog.removeprefix("Example: ")
+    text = re.sub(r'"\$\((cat [^)]*)\)"', "'{}'", re.sub(r'^eval "\$\((.*)\)"$', r"\1", text))
+    parts = re.sub(r" > \S+$", "", text).split(" && ")
+    return [shlex.split(re.sub(r'^eval "\$\((.*)\)"$', r"\1", part)) for part in parts]
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_help_an_example_and_described_options(name: str) -> None:
     """The help says what the verb does, has an example, and describes each option."""
@@ -71,6 +86,64 @@ def test_every_verb_has_help_an_example_and_described_options(name: str) -> None
     assert f"fraudops {name}" in command.epilog
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_example_is_a_valid_command_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of an example has arguments and options that the verb takes."""
+    for words in examples(name):
+        variables = list(itertools.takewhile(lambda word: "=" in word, words))
+        for variable in variables:
+            monkeypatch.setenv(*variable.split("=", 1))
+        program, *rest = words[len(variables) :]
+        assert program == "fraudops"
+        verb = next(each for each in (" ".join(rest[:2]), rest[0]) if each in VERBS)
+        with VERBS[verb].make_context(verb, rest[len(verb.split()) :]):
+            pass
+
+
+def test_examples_without_an_account_run(tmp_path: Path) -> None:
+    """The verbs that need neither AWS nor GitHub do what their examples say, and print JSON where asked."""
+    rng = np.random.default_rng(5)
+    rows = monitored.draw(rng, 3_000)
+    frame = pd.DataFrame(rows.inputs, columns=list(monitored.COLUMNS.inputs)).assign(Class=rows.truth)
+    frame.to_csv(tmp_path / "transactions.csv", index=False)
+    frame.to_csv(tmp_path / "labelled.csv", index=False)
+    (tmp_path / "model.tar.gz").write_bytes(monitored.archive())
+    csv = fraudops("data", "synthesise", "--rows", "20000", "--out", "creditcard.csv", cwd=tmp_path)
+    assert csv.returncode == 0, csv.stderr
+    for name in ("explore", "score", "evaluate", "pipeline definition", "data synthesise"):
+        (words,) = examples(name)
+        outside = () if name in ("score", "evaluate", "data synthesise") else SHIPPED
+        done = fraudops(*words[1:], *outside, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        if "--json" in words or name == "pipeline definition":
+            assert json.loads(done.stdout)
+    for made in ("build/data.html", "scores.parquet", "transactions.parquet"):
+        assert (tmp_path / made).stat().st_size > 1_000
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        ([1, 2], "1, 2"),
+        ([], None),
+        ({"merged_by": None, "at": datetime(2026, 3, 1, tzinfo=UTC)}, "at 2026-03-01T00:00:00Z"),
+        ([{"state": "requested", "started": False}, {"state": "kept"}], "state requested, started no; state kept"),
+    ],
+)
+def test_fields_are_words(value: Any, text: str | None) -> None:
+    """No table shows Python's notation of a value."""
+    assert render.fields(dataclasses.make_dataclass("Result", ["some_name"])(value)) == [("some name", text)]
+
+
+def test_missing_file_is_named_before_aws_is_asked(tmp_path: Path) -> None:
+    """A wrong path is an error of the data, also without credentials."""
+    for verb in (("data", "import"), ("labels", "import")):
+        done = fraudops(*verb, "nosuch.csv", *SHIPPED, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (errors.DataError.exit_code, 1)
+        assert done.stderr.startswith("error: nosuch.csv: no such file")
 
 
 def test_operations_page_and_the_help_name_the_same_exit_codes() -> None:
@@ -199,7 +272,7 @@ def test_useless_and_invalid_options_exit_with_2(arguments: tuple[str, ...], opt
 
 
 def test_stopped_emulators_are_reported(tmp_path: Path) -> None:
-    """`status` exits with 0 and reports that they do not run; `down` reports that it ended no process."""
+    """`status` exits with 0 and reports that they do not run; `down` says that none runs."""
     folder = ("--dir", str(tmp_path / "cloud"))
     status = fraudops("local", "status", *folder, "--json")
     assert (status.returncode, json.loads(status.stdout)["running"]) == (0, False)
@@ -207,7 +280,9 @@ def test_stopped_emulators_are_reported(tmp_path: Path) -> None:
     assert down.returncode == 0
     report = json.loads(down.stdout)
     assert (report["running"], report["ended"]) == (False, 0)
-    assert re.search(r"ended +0", fraudops("local", "down", *folder).stdout)
+    text = fraudops("local", "down", *folder).stdout
+    assert re.search(r"^running +no *$", text, re.M)
+    assert "ended" not in text
 
 
 def test_stand_in_is_drawn_and_reported_as_json(tmp_path: Path) -> None:

@@ -12,11 +12,20 @@ app = group("Check what a change does.")
 
 
 @verb(app, example="fraudops validate")
-def validate(pull_request: PullRequest = None, registry: Registry = None, repo: Repo = HERE) -> Any:
+def validate(pull_request: PullRequest = None, registry: Registry = None, repo: Repo = HERE) -> View:
     """Check every file of model-config/: alone, against the others, against main and, in a workflow, the registry."""
     from ml.commands.validate import validate as run
 
-    return run(repo, pull_request=pull_request, registry=registry)
+    result = run(repo, pull_request=pull_request, registry=registry)
+    return View(
+        value=result,
+        rows=[
+            ("valid", f"{result.files:,} files of model-config/"),
+            ("compared with", f"main at {result.compared_with}" if result.compared_with else "nothing"),
+            ("pull request", result.pull_request),
+            ("registry", f"agrees with {', '.join(f'{n:04d}' for n in result.records)}" if result.records else None),
+        ],
+    )
 
 
 @verb(app, example="fraudops plan")

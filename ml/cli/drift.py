@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -60,8 +60,10 @@ def drift_request(
         ),
     ],
     repo: Repo = HERE,
-) -> Any:
+) -> View:
     """Create the retrain requests that a drift check has handed over; needs no AWS account."""
     from ml.commands.drift_request import request
 
-    return request(repo, document=document)
+    result = request(repo, document=document)
+    rows = [(each.request, f"{each.state}: {each.reason}") for each in result.requests]
+    return View(value=result, rows=rows or [("requests", "none is due")])

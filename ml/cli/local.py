@@ -51,7 +51,8 @@ def local_down(folder: Folder = LOCAL) -> View:
     from ml.playground import daemon
 
     status = daemon.down(folder)
-    return View(value=status, rows=render.fields(status))
+    left = [("ended", f"{status.ended:,} processes that a crash had left")] if status.ended else []
+    return View(value=status, rows=[*_of_running(render.fields(status)), *left])
 
 
 @verb(local, "status", example="fraudops local status --json")

@@ -73,6 +73,7 @@ def import_files(
         DataError: as `import_data`.
     """
     data, model = config.load_data(root), config.load_model(root)
+    file_listing.require(paths)  # before AWS is asked
     platform_stack.refuse_root()
     return import_data(
         *paths,

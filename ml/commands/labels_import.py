@@ -98,6 +98,7 @@ def import_files(root: Path, paths: Sequence[str], *, channel: str | None, quara
         ConfigError, CloudError: model-config/ or the platform cannot be read.
         DataError: a path means no file.
     """
+    file_listing.require(paths)  # before AWS is asked
     files = file_listing.find(paths)
     columns, endpoint = config.load_data(root).labels, config.load_serving(root).endpoint
     platform_stack.refuse_root()

@@ -21,7 +21,7 @@ from typing import Literal
 
 from ml.aws import container_images, platform_stack
 from ml.console import stage
-from ml.errors import CloudError, ConfigError, Refused
+from ml.errors import CloudError, ConfigError, GitError
 from ml.gitops.markdown_escaping import code
 from ml.gitops.repository import Repository
 from ml.workflow import runner_commands
@@ -53,7 +53,8 @@ def build(root: Path, *, base_image: str) -> BuiltImage:
 
     Raises:
         ConfigError: the base image has no digest.
-        Refused: files of the image have uncommitted changes, or the caller is root; nothing was built.
+        GitError: files of the image have uncommitted changes; nothing was built.
+        Refused: the caller is root; nothing was built.
         CloudError: there is no repository in ECR, docker fails, or the image in ECR has other labels or a manifest that
             SageMaker refuses.
     """
@@ -69,7 +70,7 @@ def build(root: Path, *, base_image: str) -> BuiltImage:
     commit = repository.head()
     changed = repository.dirty(*_FILES)
     if changed:
-        raise Refused(f"{changed[0]} has uncommitted changes, and the image is that of {commit}: commit them first")
+        raise GitError(f"{changed[0]} has uncommitted changes, and the image is that of {commit}: commit them first")
     labels = {REVISION_LABEL: commit, BASE_LABEL: pinned["digest"]}
     tag = f"{commit}-{pinned['digest'].removeprefix('sha256:')[:12]}"
     found = container_images.tagged(REPOSITORY, tag)

@@ -109,6 +109,7 @@ def report(found: Status) -> None:
     runner_commands.summary("\n\n".join(parts))
 
 
+_MAX_NAMED = 5
 _EQUAL = "### Nothing differs from Git"
 
 
@@ -117,9 +118,9 @@ def _comparison(check: Check) -> Comparison:
 
 
 def _not_compared(subjects: list[str], every: int) -> CloudError:
-    return CloudError(
-        f"{len(subjects)} of {every} subjects could not be compared with Git: {', '.join(subjects)}; see their lines"
-    )
+    more = f" and {len(subjects) - _MAX_NAMED} more" if len(subjects) > _MAX_NAMED else ""
+    named = f"{', '.join(subjects[:_MAX_NAMED])}{more}"
+    return CloudError(f"{len(subjects)} of {every} subjects could not be compared with Git: {named}; see their lines")
 
 
 _PARTS = (served_model.checks, monitoring.checks, policies.checks, stacks.comparisons, schedule.checks)

@@ -7,7 +7,7 @@ import glob
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -64,6 +64,16 @@ def find(paths: Iterable[str]) -> list[FoundFile]:
         FoundFile(path=path, name=name if several[name] == 1 else path, partition=partition_of(path))
         for path, name in found.items()
     ]
+
+
+def require(paths: Sequence[str]) -> None:
+    """Checks that one of `paths` may mean a file, without asking S3. A caller reports one missing file among others.
+
+    Raises:
+        DataError: every path is local and there is no such file.
+    """
+    if not any(path.startswith(s3_objects.SCHEME) or _WILD.search(path) or Path(path).exists() for path in paths):
+        raise DataError(f"{', '.join(paths)}: no such file; give the path of a CSV or Parquet file")
 
 
 def _name(given: str, path: str) -> str:

@@ -18,7 +18,7 @@ from ml.aws.lake import Lake
 from ml.aws.pipeline import definition
 from ml.aws.platform_stack import Platform
 from ml.aws.training_sets import TrainingSet
-from ml.errors import Refused
+from ml.errors import GitError, Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.repository import Repository
 from ml.model import run_kinds
@@ -76,7 +76,8 @@ def resolve(root: Path, requests: Sequence[str] | None, window: config.Window | 
     """The inputs of a run for the commit checked out at `root`.
 
     Raises:
-        Refused: uncommitted changes, the root account, or a champion that differs from its approval record.
+        GitError: uncommitted changes.
+        Refused: the root account, or a champion that differs from its approval record.
     """
     repository = Repository(root)
     _refuse_uncommitted(repository)
@@ -196,7 +197,7 @@ def upload(root: Path, inputs: Inputs) -> dict[str, str]:
 def _refuse_uncommitted(repository: Repository) -> None:
     dirty = repository.dirty(*_MODEL_SOURCES)
     if dirty:
-        raise Refused(
+        raise GitError(
             f"{', '.join(dirty)}: uncommitted changes, and a model must be reproducible from a commit; "
             "commit or stash the changes, then run this again"
         )

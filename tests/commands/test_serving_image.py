@@ -13,7 +13,7 @@ import pytest
 
 from ml.aws.session import client
 from ml.commands.serving_image import MANIFEST, REPOSITORY, build
-from ml.errors import CloudError, ConfigError, Refused
+from ml.errors import CloudError, ConfigError, GitError
 from tests.harness.aws import moto_server
 from tests.harness.git import checkout
 from tests.harness.git.repositories import GitWorkspace
@@ -187,7 +187,7 @@ def test_uncommitted_changes_are_refused(workspace: GitWorkspace) -> None:
     """The tag would name a commit without them."""
     file = workspace.root / "infra/serving/Dockerfile"
     file.write_text(file.read_text() + "# more\n")
-    with pytest.raises(Refused, match=r"infra/serving/Dockerfile has uncommitted changes"):
+    with pytest.raises(GitError, match=r"infra/serving/Dockerfile has uncommitted changes"):
         build(workspace.root, base_image=BASE)
 
 

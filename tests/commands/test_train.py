@@ -12,7 +12,7 @@ import pytest
 from ml import config
 from ml.aws import platform_stack, registry, session
 from ml.commands.train import train
-from ml.errors import CloudError, ConfigError, DataError, GateFailed, Refused, TrainingFailed
+from ml.errors import CloudError, ConfigError, DataError, GateFailed, GitError, Refused, TrainingFailed
 from tests.harness.aws.scripted_sagemaker import step
 from tests.harness.platform import training
 from tests.harness.platform.training import (
@@ -189,7 +189,7 @@ def test_uncommitted_inputs_are_refused(env: TrainingPlatform, path: str) -> Non
     env.write(path, "edited\n") if path.endswith("new.py") else env.write(
         path, (env.root / path).read_text() + "\n" if (env.root / path).exists() else "kind: fit\ncause: x\n"
     )
-    with pytest.raises((Refused, ConfigError), match=path):
+    with pytest.raises((GitError, ConfigError), match=path):
         train(env.root)
     assert env.cloud.executions == {}
 

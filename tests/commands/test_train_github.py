@@ -15,7 +15,7 @@ from local_github.server import LocalGitHub
 from ml import config
 from ml.aws import executions, registry
 from ml.commands.train import dry_run, train
-from ml.errors import CloudError, DataError, GateFailed, Refused, TrainingFailed
+from ml.errors import CloudError, DataError, GateFailed, GitError, Refused, TrainingFailed
 from ml.gitops import commit_statuses
 from ml.gitops.github_client import GitHub
 from ml.training.gate_result import GateResult
@@ -342,5 +342,5 @@ def test_dry_run_raises_the_errors_of_a_run(env: TrainingPlatform) -> None:
     with pytest.raises(DataError, match="data import"):
         dry_run(env.root, window=window)
     env.write(config.GATE.as_posix(), (env.root / config.GATE).read_text() + "\n")
-    with pytest.raises(Refused, match=config.GATE.as_posix()):
+    with pytest.raises(GitError, match=config.GATE.as_posix()):
         dry_run(env.root)

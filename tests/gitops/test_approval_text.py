@@ -206,13 +206,13 @@ def test_champion_is_compared_by_kind() -> None:
     evaluated["verdict"]["checks"].append(check)
     shown = next(each for each in tables(approval_text.render(page(evaluation=evaluated))) if "it shows" in each[0])
     assert shown[1:] == [
-        ["amount below 20", "2,000", "3", "1.000", "1.000", "+0.000", "-0.600 to +0.600", "23", "27", "cannot tell"],
-        ["amount 20 or more", "1,900", "0", "–", "–", "–", "–", "19", "23", "no frauds"],
+        ["amount below 20", "2,000", "3", "1.000", "1.000", "+0.000 (-0.600 to +0.600)", "23 and 27", "cannot tell"],
+        ["amount 20 or more", "1,900", "0", "–", "–", "–", "19 and 23", "no frauds"],
     ]
     unknown = COMPARED | {"slices": [COMPARED["slices"][0] | {"false_positive_rate": None}]}
     text = approval_text.render(page(evaluation=evaluation(champion=unknown)))
     (row,) = next(each for each in tables(text) if "it shows" in each[0])[1:]
-    assert row[7:] == ["–", "–", "–"]
+    assert row[6:] == ["– and –", "–"]
 
 
 def test_impossible_comparison_has_its_reason() -> None:
