@@ -50,6 +50,7 @@ class Page:
         commit_url, run_url: URLs to link.
         asked: the reason of a manual dispatch.
         replaces: numbers of the pull requests that this one replaces.
+        score_bands: scores and calibration on held-out rows, the lowest scores first; empty if unknown.
         better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
     """
 
@@ -66,6 +67,7 @@ class Page:
     run_url: str | None = None
     asked: str = ""
     replaces: Sequence[int] = ()
+    score_bands: Sequence[metric_tables.ScoreBand] = ()
     better_threshold: str = ""
 
 
@@ -94,6 +96,7 @@ def render(page: Page) -> str:
         _Section(full="## Details"),
         _Section(full=_metrics(page)),
         _Section(full=details("Alert budget: alerts against losses", metric_tables.budget(page.evaluation))),
+        _Section(full=metric_tables.score_bands(page.score_bands, page.evaluation)),
         _data(page),
         _configuration(page),
         _Section(full=_cost(page.steps)),

@@ -5,13 +5,14 @@ A missing figure is shown with its reason. Computes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops import commit_messages, daily_rates
-from ml.gitops.markdown_escaping import code, table, text
+from ml.gitops.markdown_escaping import code, details, table, text
 
 CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
 
@@ -43,6 +44,16 @@ _EXPECTED = {
     "false_positive_rate": ("false-positive rate to expect", "legitimate"),
     "alert_rate": ("alert rate to expect", ""),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreBand:
+    """Held-out rows with a score from `low` on and below `high`, and the frauds among them; None is no limit."""
+
+    low: float | None
+    high: float | None
+    rows: int
+    frauds: int
 
 
 def share(figure: Mapping[str, Any]) -> str:
@@ -161,6 +172,24 @@ def _slice_alerts(part: Mapping[str, Any], model: str) -> str:
         return "–"
     found = recall[model] * part["positives"] if recall is not None else 0.0
     return f"{round(found + (wrong[model] * legitimate if wrong is not None else 0.0)):,}"
+
+
+def score_bands(bands: Sequence[ScoreBand], evaluation: Mapping[str, Any]) -> str:
+    """A folded table of held-out rows by score, with their share of frauds; the band of the threshold is named."""
+    if not bands:
+        return ""
+    threshold = evaluation["threshold"]["score"]
+    every = sum(band.rows for band in bands)
+    rows = []
+    for band in bands:
+        low, high = (None if limit is None else f"{limit:.3g}" for limit in (band.low, band.high))
+        name = f"{low} to {high}" if low and high else f"{low} or more" if low else f"below {high}" if high else "any"
+        inside = (band.low is None or band.low <= threshold) and (band.high is None or threshold < band.high)
+        count = f"{band.rows:,} ({_percent(band.rows / every)})" if every else f"{band.rows:,}"
+        frauds = _percent(band.frauds / band.rows) if band.rows else "–"
+        rows.append((f"{name}{', with the threshold' if inside else ''}", count, f"{band.frauds:,}", frauds))
+    head = ("score", "held-out rows", "frauds", "share of frauds")
+    return details("Scores and calibration on held-out rows", table(head, rows, numbers=(1, 2, 3)))
 
 
 def alerts(evaluation: Mapping[str, Any]) -> str:

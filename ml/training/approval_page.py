@@ -15,9 +15,13 @@ from ml.console import note
 from ml.errors import CloudError
 from ml.gitops import approval_text, approvals, commit_messages, daily_rates, evidence_branch, serving_pointer
 from ml.gitops.github_client import GitHub
+from ml.gitops.metric_tables import ScoreBand
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
+from ml.records import model_archive
 from ml.workflow import runner_commands
+
+_BANDS = 8
 
 
 def replaced_by(text: str) -> tuple[int, ...]:
@@ -37,10 +41,12 @@ def gather(
         replaced: the pull requests that this one replaces.
 
     Raises:
+        Refused, ArtifactError: the archive is not the one of the record.
         CloudError, GitHubError, GitError: a source cannot be read, or the plots cannot be published.
     """
     from ml.report import threshold_points
 
+    baseline = model_archive.read_approved(record).baseline
     package = registry.package(record.model_package_arn)
     evaluation = registry.evaluation(package)
     since = _champion_commit(remote, record, base)
@@ -59,8 +65,29 @@ def gather(
         run_url=runner_commands.run_url(),
         asked=asked,
         replaces=replaced,
+        score_bands=score_bands(baseline.get("calibration")),
         better_threshold=threshold_points.sentence(evaluation),
     )
+
+
+def score_bands(calibration: Mapping[str, Sequence[float]] | None) -> list[ScoreBand]:
+    """The calibration of a drift reference in at most nine bands of scores, the lowest first.
+
+    A band ends as soon as it holds an eighth of the frauds, so that its share of frauds is not one of a handful; empty
+    for a reference without calibration.
+    """
+    if calibration is None:
+        return []
+    edges, frauds_in_all = calibration["edges"], sum(calibration["frauds"])
+    bands: list[ScoreBand] = []
+    low, rows, frauds = None, 0, 0
+    for place, (more_rows, more_frauds) in enumerate(zip(calibration["rows"], calibration["frauds"], strict=True)):
+        rows, frauds = rows + int(more_rows), frauds + int(more_frauds)
+        high = edges[place] if place < len(edges) else None
+        if high is None or (frauds and frauds * _BANDS >= frauds_in_all):
+            bands.append(ScoreBand(low=low, high=high, rows=rows, frauds=frauds))
+            low, rows, frauds = high, 0, 0
+    return bands
 
 
 def _pictures(github: GitHub, record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> dict[str, str]:

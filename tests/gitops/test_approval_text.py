@@ -127,6 +127,27 @@ def test_sections_are_complete_and_in_order() -> None:
     ]
 
 
+def test_scores_are_shown_with_the_share_of_frauds() -> None:
+    """Each band has its rows and frauds; the one with the threshold is named. Without bands there is no table."""
+    score = page().evaluation["threshold"]["score"]
+    band = metric_tables.ScoreBand
+    bands = [
+        band(low=None, high=score / 2, rows=3_900, frauds=4),
+        band(low=score / 2, high=0.9, rows=80, frauds=20),
+        band(low=0.9, high=None, rows=20, frauds=19),
+    ]
+    text = approval_text.render(page(score_bands=bands))
+    assert tables(text)[-4][1:] == [
+        [f"below {score / 2:.3g}", "3,900 (97.5 %)", "4", "0.103 %"],
+        [f"{score / 2:.3g} to 0.9, with the threshold", "80 (2 %)", "20", "25 %"],
+        ["0.9 or more", "20 (0.5 %)", "19", "95 %"],
+    ]
+    assert "<summary>Scores and calibration on held-out rows</summary>" in text
+    assert "Scores and calibration" not in approval_text.render(page())
+    nothing = metric_tables.score_bands([band(low=None, high=None, rows=0, frauds=0)], page().evaluation)
+    assert "| 0 | 0 | – |" in nothing
+
+
 def test_details_are_folded() -> None:
     """What a decision does not need is one line until it is opened; what it needs is in no fold."""
     text = approval_text.render(page())

@@ -1,0 +1,29 @@
+"""Tests of what an approval page gathers from a drift reference; `propose` tests the rest, with a registry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml.model.drift.performance_estimation import calibration
+from ml.training.approval_page import score_bands
+
+
+def test_bands_have_enough_frauds_and_all_rows() -> None:
+    """At most nine bands; all but the last hold an eighth of the frauds, and the shares of frauds rise."""
+    rng = np.random.default_rng(3)
+    labels = (rng.random(20_000) < 0.01).astype(int)
+    found = score_bands(calibration(np.clip(rng.normal(0.2 + 0.5 * labels, 0.15), 0, 1), labels))
+    assert 2 <= len(found) <= 9
+    assert (sum(band.rows for band in found), sum(band.frauds for band in found)) == (20_000, labels.sum())
+    assert all(band.frauds >= labels.sum() / 8 for band in found[:-1])
+    shares = [band.frauds / band.rows for band in found]
+    assert shares == sorted(shares)
+    assert (found[0].low, found[-1].high) == (None, None)
+    assert [band.high for band in found[:-1]] == [band.low for band in found[1:]]
+
+
+def test_reference_without_calibration_has_no_bands() -> None:
+    """A model of an earlier version; and one whose held-out rows have no fraud has one band."""
+    assert score_bands(None) == []
+    (band,) = score_bands({"edges": [0.5], "rows": [90, 10], "frauds": [0, 0]})
+    assert (band.rows, band.frauds) == (100, 0)
