@@ -23,11 +23,13 @@ VERBS = {
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
     "serving-image.yml": {"serving-image"},
+    "pages.yml": {"site build"},
 }
 LINK = 'echo "**[Open the drift report]($REPORT)**" >> "$GITHUB_STEP_SUMMARY"'
 """The address of an artifact is known to the step that uploads it, and to no verb."""
 TOOLS = {
     LINK,
+    "tar --dereference --hard-dereference --create --file build/artifact.tar --directory build/site .",
     "make test",
     "make emulators oracle product-alone serving-stack",
     "cfn-lint infra/platform.yaml infra/github-oidc.yaml infra/serving-image.yaml",
@@ -135,6 +137,7 @@ def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, ru
         ("drift.yml", "drift"),
         ("infra.yml", "infra-apply"),
         ("serving-image.yml", "serving-image"),
+        ("pages.yml", "pages"),
     ],
 )
 def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
@@ -144,7 +147,9 @@ def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
     assert all(each.concurrency is None for each in WORKFLOWS[file].jobs)
 
 
-@pytest.mark.parametrize("file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml"])
+@pytest.mark.parametrize(
+    "file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml", "pages.yml"]
+)
 def test_dispatch_on_another_branch_has_its_own_group(file: str) -> None:
     """GitHub cancels a waiting run if a newer one joins its group, so a run without effect must not join."""
     apart = {group(file, "workflow_dispatch", TOPIC, run=run) for run in (1, 2)}
@@ -194,8 +199,8 @@ def test_step_is_one_verb() -> None:
             continue
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
-            r"fraudops ((?:drift |infra |labels )?[a-z-]+)"
-            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over| --report)?',
+            r"fraudops ((?:drift |infra |labels |site )?[a-z-]+)"
+            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over| --report| --offline)?',
             script.strip(),
         )
         if match is None:

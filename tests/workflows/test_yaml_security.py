@@ -20,6 +20,7 @@ PINS = {
     "actions/setup-python": ("5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "actions/upload-artifact": ("043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
+    "actions/deploy-pages": ("cd2ce8fcbc39b97be8ca5fce6e763baed58fa128", "v5.0.0"),
     "actions/create-github-app-token": ("1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
 }
 GRANTS = {
@@ -69,6 +70,7 @@ GRANTS = {
         "not-run": {},
     },
     "serving-image.yml": {"build": {"contents": "read", "id-token": "write"}, "not-run": {}},
+    "pages.yml": {"build": {"contents": "read"}, "publish": {"pages": "write", "id-token": "write"}, "not-run": {}},
 }
 """Written out once more, so that a wider grant is a change of two files and seen in review."""
 ROLES = {
@@ -130,7 +132,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_checkouts_do_not_persist_credentials() -> None:
     """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 17
+    assert len(checkouts) == 18
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -165,7 +167,21 @@ def test_each_job_assumes_the_role_of_its_workflow_only() -> None:
         if role:
             taken[name, each.id] = role
     assert taken == {key: f"${{{{ vars.{variable} }}}}" for key, variable in ROLES.items()}
-    assert {(name, each.id) for name, each in jobs() if "id-token" in each.permissions} == set(ROLES)
+    signed = {(name, each.id) for name, each in jobs() if "id-token" in each.permissions}
+    # actions/deploy-pages proves to Pages which run it is; no role trusts the environment of that job.
+    assert signed == {*ROLES, ("pages.yml", "publish")}
+
+
+def test_job_that_publishes_runs_no_code_of_the_repository() -> None:
+    """It has one step, an action, and an environment that no role trusts; the site is built without a token of it."""
+    publish = job("pages.yml", "publish")
+    (step,) = publish.steps()
+    assert step["uses"].startswith("actions/deploy-pages@")
+    assert publish.environment == "github-pages"
+    assert "github-pages" not in (ROOT / "infra/github-oidc.yaml").read_text("utf-8")
+    built = job("pages.yml", "build")
+    assert "vars.FRAUDOPS_PAGES == 'true' && github.ref == 'refs/heads/main'" in str(built.raw["if"])
+    assert "--offline" in str(built.raw)
 
 
 def test_each_job_with_a_role_or_a_key_has_its_environment() -> None:
@@ -173,6 +189,7 @@ def test_each_job_with_a_role_or_a_key_has_its_environment() -> None:
     found = {(name, each.id): each.environment for name, each in jobs() if each.environment}
     # It holds the status App's key and has no role.
     assert found.pop(("ci-status.yml", "post")) == environments.CI_STATUS
+    assert found.pop(("pages.yml", "publish")) == "github-pages"  # of GitHub's own
     assert found == {
         key: f"${{{{ vars.FRAUDOPS_ENVIRONMENTS != 'false' && '{name}' || '' }}}}" for key, name in ENVIRONMENTS.items()
     }

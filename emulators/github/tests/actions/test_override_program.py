@@ -137,3 +137,44 @@ def test_setup_python_puts_the_version_on_path(emulator: ActionsEmulator) -> Non
 def test_python_version_matches_version_or_bounds(version: str, wanted: str, fits: bool) -> None:
     """Both forms of python-version and requires-python are compared."""
     assert override_program.matches_version(version, wanted) is fits
+
+
+PAGES = "actions/deploy-pages@cd2ce8fcbc39b97be8ca5fce6e763baed58fa128"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "conclusion", "said"),
+    [
+        ("mkdir site && echo hello > site/index.html && tar -cf artifact.tar -C site .", "success", "1 file(s) would"),
+        ("mkdir site && ln -s /etc/passwd site/link && tar -cf artifact.tar -C site .", "failure", "./link"),
+        ("echo hello > artifact.txt", "failure", "with an artifact.tar"),
+    ],
+)
+def test_deploy_pages_checks_its_artifact(emulator: ActionsEmulator, prepare: str, conclusion: str, said: str) -> None:
+    """One tar of files and folders is accepted, and its address is an output; links and other files are refused."""
+    emulator.workflow(
+        f"""name: x
+on: workflow_dispatch
+jobs:
+  build:
+    runs-on: ubuntu-latest
+    steps:
+      - run: {prepare}
+      - uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a
+        with: {{name: github-pages, path: "artifact.*"}}
+  publish:
+    needs: build
+    runs-on: ubuntu-latest
+    permissions: {{pages: write, id-token: write}}
+    steps:
+      - id: deploy
+        uses: {PAGES}
+      - env: {{ADDRESS: "${{{{ steps.deploy.outputs.page_url }}}}"}}
+        run: echo "at $ADDRESS"
+"""
+    )
+    emulator.dispatch()
+    run = emulator.last_run()
+    assert run.conclusion == conclusion, run.log
+    assert said in run.log
+    assert ("at https://" in run.log) == (conclusion == "success")

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,22 @@ def download_artifact() -> None:
     _output(download_path=str(target))
 
 
+def deploy_pages() -> None:
+    """Checks the artifact as Pages does: one artifact.tar with files and folders only. Publishes nothing."""
+    name = _env("NAME")
+    archive = Path(os.environ["LOCAL_GITHUB_ARTIFACTS"]) / name / "artifact.tar"
+    if not archive.is_file():
+        raise StepFailed(f"No artifact named {name!r} with an artifact.tar was uploaded by this run")
+    with tarfile.open(archive) as opened:
+        members = opened.getmembers()
+    if wrong := [each.name for each in members if not (each.isfile() or each.isdir()) or each.islnk()]:
+        raise StepFailed(f"Pages takes files and folders only, and the artifact has links: {', '.join(wrong)}")
+    owner, _, repository = os.environ["GITHUB_REPOSITORY"].partition("/")
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.write(f"page_url=https://{owner}.github.io/{repository}/\n")
+    _print(f"{sum(each.isfile() for each in members)} file(s) would be published; the emulator serves no Pages")
+
+
 # --- tools and tokens
 
 
@@ -220,6 +237,7 @@ def create_github_app_token() -> None:
 VERBS: dict[str, Callable[[], None]] = {
     "upload-artifact": upload_artifact,
     "download-artifact": download_artifact,
+    "deploy-pages": deploy_pages,
     "setup-python": setup_python,
     "create-github-app-token": create_github_app_token,
 }
