@@ -196,6 +196,7 @@ def rest(figures: Figures) -> list[Line]:
         ("metric", figures["metrics"] * figures["metric_hours"] / figures["hours"], "metrics × metric_hours / hours"),
         ("dashboard", 1, "1"),
         ("function_time", figures["function_gb_seconds"], "function_gb_seconds"),
+        ("signing_key", 1, "1"),
     ]
     return [Line(price=figures.prices[name], units=units, formula=formula) for name, units, formula in wanted]
 

@@ -44,6 +44,7 @@ def check(repository: Repository, revision: str, record: config.ApprovalRecord) 
                 wrong.append(
                     f"{path} says configuration {record.config_sha256}, and its commit {record.commit[:12]} has {found}"
                 )
+            wrong += _reproducibility(repository, record)
     wrong += _champion(repository, revision, record)
     wrong += [
         f"{path} resolves request {name}, and {config.REQUESTS / name}.yaml is not on {revision}"
@@ -51,6 +52,15 @@ def check(repository: Repository, revision: str, record: config.ApprovalRecord) 
         if repository.show(revision, config.REQUESTS / f"{name}.yaml") is None
     ]
     return Findings(disagreements=tuple(wrong), unchecked=tuple(unchecked))
+
+
+def _reproducibility(repository: Repository, record: config.ApprovalRecord) -> list[str]:
+    """Where the record says something else about its reproduction than the settings of its commit."""
+    text = (repository.show(record.commit, config.MODEL) or b"").decode("utf-8", "replace")
+    reason = config.parse(text, config.MODEL, config.ModelFile).not_reproducible
+    if reason is None or record.not_reproducible == reason:
+        return []
+    return [f"{config.approval_path(record.approval)} does not say that its model cannot be reproduced: {reason}"]
 
 
 def _champion(repository: Repository, revision: str, record: config.ApprovalRecord) -> list[str]:

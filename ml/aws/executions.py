@@ -6,6 +6,7 @@ survives throttling, network failures and renewed credentials.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,25 @@ def parameters(arn: str) -> dict[str, str]:
             for page in paginator.paginate(PipelineExecutionArn=arn)
             for item in page["PipelineParameters"]
         }
+
+
+def definition(arn: str) -> str:
+    """The definition that an execution ran: later changes of its pipeline are not in it."""
+    with session.explained(f"reading the definition of execution {arn}"):
+        answer = session.client("sagemaker").describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+    return str(answer["PipelineDefinition"])
+
+
+def images(definition_text: str) -> dict[str, str]:
+    """The image of each job of a definition, by its step."""
+    found: dict[str, str] = {}
+    for step in json.loads(definition_text)["Steps"]:
+        arguments: Mapping[str, Any] = step.get("Arguments") or {}
+        job = arguments.get("AppSpecification") or arguments.get("AlgorithmSpecification") or {}
+        image = job.get("ImageUri") or job.get("TrainingImage")
+        if image:
+            found[str(step["Name"])] = str(image)
+    return found
 
 
 def stop(arn: str, *, timeout_seconds: float) -> Execution:

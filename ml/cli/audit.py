@@ -128,6 +128,8 @@ def _turn_rows(turn: Served) -> list[tuple[str, Any]]:
         imports = ", ".join(data.imports) or "none"
         rows.append(("  data", f"{data.sha256}: imports {imports}; {data.label_files} later label files"))
     rows += [(f"  {name}", text) for name, text in _origin_rows(turn.approved)]
+    if turn.signed is not None:
+        rows.append(("  provenance", "signed statement verified" if turn.signed else "no signed statement"))
     if record is not None:
         metrics = {name: render.figure(metric.model_dump()) for name, metric in record.metrics.items()}
         figures = [f"{name} {metrics[name]}" for name in ("recall", "precision") if name in metrics]

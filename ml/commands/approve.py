@@ -1,6 +1,7 @@
 """`fraudops approve`: proposes a registered package as two commits on a branch. Merging the branch approves it.
 
-It writes to Git only. With `merge` it also merges the branch; the author is the person who runs it.
+It writes to Git only. With `merge` it also merges the branch; the author is the person who runs it. It makes no signed
+statement of provenance: only the role of train.yml may, with `fraudops propose`.
 """
 
 from __future__ import annotations

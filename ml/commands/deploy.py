@@ -1,8 +1,9 @@
 """`fraudops deploy`: deploys the model that the serving pointer on main names, and waits for the result.
 
-It verifies the package, writes deploy/desired.json and approves exactly one package. The deploy Lambda updates the
-endpoint. Then it waits for the Lambda and the endpoint and runs the smoke test. It records the result below
-deploy/history/ and as a GitHub deployment. It is idempotent: a second run applies what main names then.
+It verifies the package and the signed statement of how it was trained, writes deploy/desired.json and approves exactly
+one package. The deploy Lambda updates the endpoint. Then it waits for the Lambda and the endpoint and runs the smoke
+test. It records the result below deploy/history/ and as a GitHub deployment. It is idempotent: a second run applies
+what main names then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ml.gitops import approvals
 from ml.gitops import serving_pointer as serving
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
-from ml.records import approval_verification, bot_pull_requests, model_archive
+from ml.records import approval_verification, bot_pull_requests, model_archive, provenance
 from ml.release import rollout, step_summary
 from ml.release import smoke_test as smoke
 from ml.release.result import DeploymentResult
@@ -58,7 +59,7 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
     status = commit_status.DeploymentStatus(plan.commit, endpoint=plan.serving.endpoint, approval=number)
     status.started(reason or f"Serving approval {number:04d}")
     try:
-        result = _deploy(plan)
+        result = _deploy(repository, plan)
     except FraudopsError as error:
         status.failed(str(error))
         runner_commands.summary(step_summary.not_deployed(number, plan.commit, str(error)))
@@ -77,7 +78,7 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
     return closed
 
 
-def _deploy(plan: _Plan) -> DeploymentResult:
+def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
     platform_stack.refuse_root()
     where, allowed = platform_stack.read(), platform_stack.endpoint_name()
     if plan.serving.endpoint != allowed:
@@ -89,6 +90,12 @@ def _deploy(plan: _Plan) -> DeploymentResult:
         package = approval_verification.against_registry(plan.record, where)
         path = str(config.approval_path(plan.record.approval))
         artifact = model_archive.read(package, plan.record.artifact.sha256, path)
+    with stage(f"Verifying the statement of provenance of approval {plan.record.approval:04d}"):
+        signed = provenance.verify(repository, plan.commit, plan.record)
+    if not signed:
+        note(
+            f"{path} has no signed statement of provenance and is older than those that have one, or there is none yet"
+        )
     name, limit = plan.serving.endpoint, plan.serving.rollout.timeout_minutes * 60
     with stage(f"Waiting for other changes of endpoint {name} to finish"):
         before = endpoint.settled(name, timeout_seconds=limit)
@@ -143,6 +150,7 @@ def _deploy(plan: _Plan) -> DeploymentResult:
         approval=plan.record.approval,
         model_package_arn=package.arn,
         artifact_sha256=artifact.sha256,
+        signed=signed,
         endpoint=name,
         endpoint_config=configuration,
         superseded=superseded,

@@ -20,11 +20,12 @@ from ml.aws import deployment_records, platform_stack
 from ml.aws.deployment_records import Deployment
 from ml.aws.platform_stack import Platform
 from ml.aws.session import Absent
+from ml.aws.signing_key import KeyUnavailable
 from ml.console import stage
 from ml.errors import ConfigError, DataError, Refused
 from ml.gitops import approvals
 from ml.gitops.repository import Repository
-from ml.records import approval_verification
+from ml.records import approval_verification, provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Served:
     record: config.ApprovalRecord | None
     data: TrainingData | None
     deployments: tuple[Deployment, ...]
+    signed: bool | None
+    """Whether the record has a statement of provenance; None if there is no record, or it could not be verified."""
     replaced: str
     """By what and why; '' if it was not."""
     disagreements: tuple[str, ...]
@@ -103,8 +106,9 @@ class _Reader:
         """The turn with its record, data and evidence."""
         wrong = approval_origin.differences(turn.move.landed, origin)
         unchecked = [f"pull requests: {origin.unread}"] if origin.unread else []
-        record, data = self._record(turn, wrong), None
+        record, data, signed = self._record(turn, wrong), None, None
         if record is not None:
+            signed = self._signed(record, wrong, unchecked)
             found = record_checks.check(self._repository, self._main, record)
             data = self._data.training_set(record.data.sha256)
             wrong += [*found.disagreements, *self._registered(record), *data.disagreements]
@@ -119,6 +123,7 @@ class _Reader:
             record=record,
             data=data,
             deployments=turn.deployments,
+            signed=signed,
             replaced=self._replaced(following),
             disagreements=tuple(wrong),
             unchecked=tuple(unchecked),
@@ -136,6 +141,15 @@ class _Reader:
         if record is None:
             wrong.append(f"{path} is not on {self._main}, and commit {turn.move.landed.sha[:12]} let it serve")
         return record
+
+    def _signed(self, record: config.ApprovalRecord, wrong: list[str], unchecked: list[str]) -> bool | None:
+        try:
+            return provenance.verify(self._repository, self._main, record)
+        except Refused as error:
+            wrong.append(str(error))
+        except KeyUnavailable as error:
+            unchecked.append(f"the statement of provenance: {error}")
+        return None
 
     def _registered(self, record: config.ApprovalRecord) -> list[str]:
         """Where registry, archive and evaluation are not what the record says."""

@@ -71,7 +71,9 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     if newer:
         return _not_needed(result, "superseded", f"#{newer[-1].number} proposes a model that was trained later")
     try:
-        proposal = propose_package(remote, result.package_arn, execution_arn=result.execution_arn, main=base)
+        proposal = propose_package(
+            remote, result.package_arn, execution_arn=result.execution_arn, main=base, signs=True
+        )
     except OutOfDate as error:
         _close_out_of_date(github, branch, main, error)
         open_requests = f" {', '.join(result.requests)} stay open until then." if result.requests else ""
@@ -85,7 +87,13 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
     replaced = {*(approval_page.replaced_by(current.body) if current else ()), *(pull.number for pull in others)}
     with stage("Creating and publishing the plots"):
         page = approval_page.gather(
-            github, remote, proposal.record, base=base, asked=result.asked, replaced=sorted(replaced)
+            github,
+            remote,
+            proposal.record,
+            signed=proposal.signed,
+            base=base,
+            asked=result.asked,
+            replaced=sorted(replaced),
         )
     opened = bot_pull_requests.pull_request(
         github,

@@ -159,6 +159,11 @@ def approval_path(number: int) -> Path:
     return APPROVALS / f"{number:04d}.yaml"
 
 
+def statement_path(number: int) -> Path:
+    """The path of the signed statement of approval `number`: approvals/0007.intoto.json for 7."""
+    return APPROVALS / f"{number:04d}.intoto.json"
+
+
 def load_approval(root: Path, number: int) -> ApprovalRecord:
     """The record of approval `number` below `root`; its file name and its number must agree."""
     path = approval_path(number)

@@ -99,6 +99,8 @@ class ApprovalRecord(File):
     threshold: float
     verdict: Verdict
     champion: Champion | None
+    not_reproducible: Text | None = None
+    """Why training it again gives other bytes; None if nothing says so."""
     created: AwareDatetime
 
     @model_validator(mode="after")

@@ -123,6 +123,13 @@ class ModelFile(File):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     compute: Compute
 
+    @property
+    def not_reproducible(self) -> str | None:
+        """Why training again from the same commit and data gives other bytes; None if nothing here says so."""
+        if self.compute.engine == "spark":
+            return "compute.engine is spark: sums of several machines are rounded in the order in which they arrive"
+        return None
+
     @model_validator(mode="after")
     def _spark_fits_sums(self) -> ModelFile:
         if self.compute.engine == "spark" and self.estimator != SPARK_ESTIMATOR:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ml import config
-from ml.gitops import approval_decision, comments, commit_messages, metric_tables
+from ml.gitops import approval_decision, comments, commit_messages, metric_tables, provenance_text
 from ml.gitops.github_client import BODY_LIMIT
 from ml.gitops.markdown_escaping import code, details, fence, image, link, table, text
 
@@ -51,6 +51,7 @@ class Page:
         asked: the reason of a manual dispatch.
         replaces: numbers of the pull requests that this one replaces.
         score_bands: scores and calibration on held-out rows, the lowest scores first; empty if unknown.
+        signed: whether its statement of provenance is signed.
         better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
     """
 
@@ -69,6 +70,7 @@ class Page:
     replaces: Sequence[int] = ()
     score_bands: Sequence[metric_tables.ScoreBand] = ()
     better_threshold: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ def _summary(page: Page) -> str:
             f"{evaluation['rows']:,} test rows.",
             "",
             *([f"⚠️ {text(page.better_threshold)}", ""] if page.better_threshold else []),
+            *provenance_text.warnings(record, signed=page.signed),
             *metric_tables.question(evaluation),
             f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
             *([metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []),
@@ -207,20 +210,12 @@ def _data(page: Page) -> _Section:
         ("configuration", code(f"sha256:{record.config_sha256}")),
         ("trained from commit", link(code(record.commit), page.commit_url)),
     ]
-    number = commit_messages.number(record.approval)
-    once = (
-        f"Trained once. Whether training it again gives the same archive is not known until {_again(number)} has said "
-        "so; it costs as much as the training."
-    )
     parts = table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4))
     title = f"Data: {record.data.rows:,} rows, {record.data.frauds:,} frauds"
+    origin = provenance_text.origin(record, signed=page.signed)
     return _Section(
-        full=details(title, "\n\n".join([parts, requested, left_out, table(("input", "identity"), digests), once]))
+        full=details(title, "\n\n".join([parts, requested, left_out, table(("input", "identity"), digests), *origin]))
     )
-
-
-def _again(number: str) -> str:
-    return code(f"fraudops reproduce {int(number)} --at origin/approve/{number}")
 
 
 def _configuration(page: Page) -> _Section:

@@ -6,7 +6,9 @@ replaces commits of others. The caller decides what may be approved.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ml import config
@@ -26,6 +28,8 @@ class ApprovalBranch:
     record_commit: str
     pointer_commit: str
     state: Literal["created", "kept", "rebuilt", "on main already"]
+    signed: bool
+    """Whether it has a statement of provenance."""
 
 
 def branch_name(approval: int) -> str:
@@ -52,10 +56,19 @@ def read_record(repository: Repository, revision: str, approval: int) -> config.
     return record
 
 
-def propose(repository: Repository, record: config.ApprovalRecord, *, main: str = "main") -> ApprovalBranch:
+def propose(
+    repository: Repository,
+    record: config.ApprovalRecord,
+    *,
+    main: str = "main",
+    sign: Callable[[config.ApprovalRecord], bytes | None] = lambda _: None,
+) -> ApprovalBranch:
     """Creates the branch that approves `record`, or keeps the existing one. Idempotent.
 
-    A branch that is behind main is rebuilt on top of it, with the creation time of its record.
+    A branch that is behind main is rebuilt on top of it, with the creation time and the statement of its record.
+
+    Args:
+        sign: makes the signed statement of a new record, which is committed beside it; None for none.
 
     Raises:
         Refused: main or the branch already has another record of this number, or main already points at a later
@@ -67,7 +80,7 @@ def propose(repository: Repository, record: config.ApprovalRecord, *, main: str 
         return _on_main(repository, base, on_main, record, main)
     tip = repository.resolve(f"refs/heads/{name}")
     if tip is None:
-        return _build(repository, base, record, None, "created")
+        return _build(repository, base, record, None, "created", statement=sign(record))
     on_branch = read_record(repository, tip, record.approval)
     if on_branch is None or not _same(on_branch, record):
         raise Refused(
@@ -78,7 +91,8 @@ def propose(repository: Repository, record: config.ApprovalRecord, *, main: str 
         return _existing(repository, tip, on_branch, "kept")
     if any(commit.author != BOT.name for commit in repository.log(f"{base}..{tip}")):
         raise GitError(f"branch {name} has commits of people and is behind {main}; merge {main} into it")
-    return _build(repository, base, on_branch, tip, "rebuilt")
+    statement = repository.show(tip, config.statement_path(record.approval))
+    return _build(repository, base, on_branch, tip, "rebuilt", statement=statement or sign(on_branch))
 
 
 def _on_main(
@@ -116,6 +130,7 @@ def _existing(
         record_commit=first.sha,
         pointer_commit=pointer[-1].sha,
         state=state,
+        signed=repository.show(tip, config.statement_path(record.approval)) is not None,
     )
 
 
@@ -125,6 +140,8 @@ def _build(
     record: config.ApprovalRecord,
     seen: str | None,
     state: Literal["created", "rebuilt"],
+    *,
+    statement: bytes | None,
 ) -> ApprovalBranch:
     text = serving_pointer.read_text(repository, base)
     former = serving_pointer.read(repository, base).approval
@@ -134,11 +151,14 @@ def _build(
             "move the pointer back first: only the approval's own commit may set it"
         )
     name = branch_name(record.approval)
+    files: dict[str | Path, bytes] = {config.approval_path(record.approval): config.dump(record).encode()}
+    if statement is not None:
+        files[config.statement_path(record.approval)] = statement
     first, second = repository.build_branch(
         name,
         base,
         [
-            ({config.approval_path(record.approval): config.dump(record).encode()}, commit_messages.record(record)),
+            (files, commit_messages.record(record)),
             (
                 {config.SERVING: serving_pointer.set_approval(text, record.approval).encode()},
                 commit_messages.pointer(record.approval, former),
@@ -146,7 +166,14 @@ def _build(
         ],
         seen=seen,
     )
-    return ApprovalBranch(record=record, branch=name, record_commit=first, pointer_commit=second, state=state)
+    return ApprovalBranch(
+        record=record,
+        branch=name,
+        record_commit=first,
+        pointer_commit=second,
+        state=state,
+        signed=statement is not None,
+    )
 
 
 def _same(one: config.ApprovalRecord, other: config.ApprovalRecord) -> bool:

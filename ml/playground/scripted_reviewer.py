@@ -105,7 +105,8 @@ class ScriptedReviewer:
         outside = [name for name in files if not name.startswith(_FOLDER)]
         if outside:
             return f"it changes {outside[0]}, which is not below {_FOLDER}"
-        records = [Path(name) for name in files if Path(name).parent == config.APPROVALS]
+        added = (Path(name) for name in files)
+        records = [path for path in added if path.parent == config.APPROVALS and path.suffix == ".yaml"]
         for path in records:
             objection = self._objection_to_record(pull, path)
             if objection is not None:

@@ -16,6 +16,7 @@ def record_of(
     *,
     execution_arn: str,
     champion: config.Champion | None,
+    not_reproducible: str | None,
     created: datetime,
 ) -> config.ApprovalRecord:
     """The approval record of a package, from its evaluation; nothing is computed again."""
@@ -49,6 +50,7 @@ def record_of(
         threshold=float(evaluation["threshold"]["score"]),
         verdict=config.Verdict(status=evaluation["verdict"]["status"], reason=evaluation["verdict"]["reason"]),
         champion=champion,
+        not_reproducible=not_reproducible,
         created=created,
     )
 

@@ -97,7 +97,12 @@ def _differences(record: config.ApprovalRecord, package: registry.Package, evalu
     """Each field whose value is not the one that package and evaluation give."""
     execution_arn = package.metadata.get("execution_arn") or record.execution_arn
     derived = record_of(
-        package, evaluation, execution_arn=execution_arn, champion=record.champion, created=record.created
+        package,
+        evaluation,
+        execution_arn=execution_arn,
+        champion=record.champion,
+        not_reproducible=record.not_reproducible,  # Git has it, in the settings of the commit
+        created=record.created,
     )
     ours, theirs = _flat(record.model_dump(mode="json")), _flat(derived.model_dump(mode="json"))
     return [

@@ -17,7 +17,7 @@ from ml.errors import CloudError, ConfigError, Refused
 from ml.gitops import approvals, serving_pointer
 from ml.gitops.approvals import ApprovalBranch
 from ml.gitops.repository import Repository
-from ml.records import approval_verification, model_archive
+from ml.records import approval_verification, model_archive, provenance
 from ml.records.approval_record import record_of
 
 _EXECUTION = re.compile(r"/executions/(?P<id>[^/]+)/")
@@ -33,13 +33,19 @@ class OutOfDate(Refused):
 
 
 def propose_package(
-    repository: Repository, model_package_arn: str, *, execution_arn: str | None = None, main: str = "main"
+    repository: Repository,
+    model_package_arn: str,
+    *,
+    execution_arn: str | None = None,
+    main: str = "main",
+    signs: bool = False,
 ) -> ApprovalBranch:
     """Verifies a registered package and creates its branch approve/NNNN; a second call changes nothing.
 
     Args:
         execution_arn: the pipeline execution that registered the package; if None, the one that evaluated it.
         main: the revision that the branch is created on.
+        signs: whether a new record gets a signed statement of provenance, if the caller may sign.
 
     Raises:
         Refused: package, archive, evaluation and this repository do not agree, or the gate failed.
@@ -50,7 +56,9 @@ def propose_package(
     where = platform_stack.read()
     with stage("Verifying the package, its archive and its evaluation"):
         record = _record(repository, where, model_package_arn, execution_arn, main)
-    return approvals.propose(repository, record, main=main)
+    return approvals.propose(
+        repository, record, main=main, sign=lambda made: provenance.sign(repository, made) if signs else None
+    )
 
 
 def _record(
@@ -79,6 +87,7 @@ def _record(
         evaluation,
         execution_arn=execution_arn or package.metadata.get("execution_arn") or _execution(package, where),
         champion=champion,
+        not_reproducible=_model_file(repository, package.metadata["commit"]).not_reproducible,
         created=clock.now(),
     )
 
@@ -105,6 +114,11 @@ def _refuse_unexplained(repository: Repository, package: registry.Package) -> No
             f"{package.arn} was trained with configuration {package.metadata['config_sha256']}, but commit {commit} "
             f"has {found.sha256}: it is not what that commit explains; train again"
         )
+
+
+def _model_file(repository: Repository, commit: str) -> config.ModelFile:
+    text = (repository.show(commit, config.MODEL) or b"").decode("utf-8", "replace")
+    return config.parse(text, config.MODEL, config.ModelFile)
 
 
 def _champion(

@@ -17,6 +17,8 @@ class DeploymentResult:
     approval: int | None = None
     model_package_arn: str | None = None
     artifact_sha256: str | None = None
+    signed: bool | None = None
+    """Whether its approval has a statement of provenance, which was verified."""
     endpoint: str | None = None
     endpoint_config: str | None = None
     superseded: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ def deployed(result: DeploymentResult, closed: Sequence[int] = ()) -> str:
         ("configuration", code(result.endpoint_config)),
         ("package", code(result.model_package_arn)),
         ("artifact", code(f"sha256:{result.artifact_sha256}")),
+        ("provenance", "signed statement verified" if result.signed else "no signed statement"),
         ("smoke test", checked),
         ("rejected as superseded", ", ".join(map(code, result.superseded)) or "none"),
         *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),

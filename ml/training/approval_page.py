@@ -31,11 +31,19 @@ def replaced_by(text: str) -> tuple[int, ...]:
 
 
 def gather(
-    github: GitHub, remote: Remote, record: config.ApprovalRecord, *, base: str, asked: str, replaced: Sequence[int]
+    github: GitHub,
+    remote: Remote,
+    record: config.ApprovalRecord,
+    *,
+    signed: bool,
+    base: str,
+    asked: str,
+    replaced: Sequence[int],
 ) -> approval_text.Page:
     """What the pull request of `record` shows: evaluation, configuration changes, requests, costs, plots.
 
     Args:
+        signed: whether the branch has its signed statement of provenance.
         base: the revision of main that the pull request targets.
         asked: the reason that a person gave for starting the run.
         replaced: the pull requests that this one replaces.
@@ -66,6 +74,7 @@ def gather(
         asked=asked,
         replaces=replaced,
         score_bands=score_bands(baseline.get("calibration")),
+        signed=signed,
         better_threshold=threshold_points.sentence(evaluation),
     )
 

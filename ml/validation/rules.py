@@ -14,7 +14,7 @@ from pathlib import Path
 from ml import config
 from ml.errors import ConfigError
 from ml.gitops.repository import BOT, Repository
-from ml.validation import request_rules
+from ml.validation import request_rules, statement_rules
 from ml.validation.problem import Problem, at, line_of
 from ml.workflow import runner_commands
 from ml.workflow.changed_files import Change, PullRequest
@@ -30,12 +30,17 @@ def known(path: Path) -> bool:
     folders = {*APPEND_ONLY, config.MODEL.parent, config.SERVING.parent, config.DRIFT.parent}
     if path in _SINGLE or (path.name == ".gitkeep" and path.parent in folders):
         return True
-    return path.parent in APPEND_ONLY and path.suffix == ".yaml"
+    return _is_record(path)
+
+
+def _is_record(path: Path) -> bool:
+    """Whether a file at `path` is a record of an append-only folder, or the signed statement of one."""
+    return (path.parent in APPEND_ONLY and path.suffix == ".yaml") or statement_rules.is_statement(path)
 
 
 def broken(root: Path, files: Iterable[Path]) -> Iterator[Problem]:
     """Known files that are invalid."""
-    for path in (path for path in files if known(path) and path.suffix == ".yaml"):
+    for path in (path for path in files if known(path) and path.suffix in (".yaml", ".json")):
         if (root / path).is_symlink():
             yield Problem(path=path, message=f"{path}: must be a file, not a link")
             continue
@@ -48,6 +53,8 @@ def broken(root: Path, files: Iterable[Path]) -> Iterator[Problem]:
 
 
 def _read(root: Path, path: Path) -> object:
+    if statement_rules.is_statement(path):
+        return statement_rules.read(root, path)
     if path.parent == config.APPROVALS:
         if not _NUMBERED.fullmatch(path.name) or path != config.approval_path(int(path.stem)):
             raise ConfigError(f"{path}: must be named after its number in four digits, e.g. 0007.yaml")
@@ -82,6 +89,8 @@ def contradictions(repository: Repository, change: Change) -> Iterator[Problem]:
                 f"so it was never approved. {_revert_advice(change)}",
             )
     yield from request_rules.without_champion(root, change, serving)
+    statements = sorted(path.relative_to(root) for path in (root / config.APPROVALS).glob("*.json"))
+    yield from statement_rules.contradictions(root, statements, records, change)
     for number, record in records.items():
         path = config.approval_path(number)
         yield from request_rules.of_record(root, path, record)
@@ -150,6 +159,10 @@ def _against_commit(repository: Repository, path: Path, record: config.ApprovalR
             "config_sha256",
             f"must be that of commit {record.commit[:12]}, {digest} (got {record.config_sha256})",
         )
+    text = (repository.show(record.commit, config.MODEL) or b"").decode("utf-8", "replace")
+    reason = config.parse(text, config.MODEL, config.ModelFile).not_reproducible
+    if reason != record.not_reproducible:
+        yield at(root, path, "not_reproducible", f"must be {reason!r}, as {config.MODEL} of that commit says")
 
 
 def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
@@ -162,7 +175,7 @@ def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
         )
     for name, kind in change.files.items():
         path = Path(name)
-        if path.parent not in APPEND_ONLY or path.suffix != ".yaml" or kind == "A":
+        if not _is_record(path) or kind == "A":
             continue
         if kind == "D" and path.parent == config.APPROVALS and _pointer_moved(repository, change):
             yield Problem(
@@ -180,7 +193,8 @@ def rewritten(repository: Repository, change: Change) -> Iterator[Problem]:
 
 def foreign(repository: Repository, change: Change, pull: PullRequest | None) -> Iterator[Problem]:
     """Records that were not written by the bot: by pull request, by commit, or by a push to its branch."""
-    touched = [name for name in change.files if Path(name).parent in BOT_FOLDERS and name.endswith(".yaml")]
+    every = [name for name in change.files if _is_record(Path(name))]
+    touched = [name for name in every if Path(name).parent in BOT_FOLDERS]
     if not touched:
         return
     bots = runner_commands.bots()

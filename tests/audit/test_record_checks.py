@@ -86,3 +86,15 @@ def test_changed_record_is_named(workspace: GitWorkspace) -> None:
     check(workspace)
     (found,) = check(workspace, threshold=0.75).disagreements
     assert found.startswith("model-config/approvals/0001.yaml was changed by ")
+
+
+def test_model_that_cannot_be_reproduced_must_say_so(workspace: GitWorkspace) -> None:
+    """The settings of its commit say why; a record that says it has no finding."""
+    text = workspace.text(config.MODEL)
+    assert "{engine: single, " in text
+    trained = workspace.write({config.MODEL: text.replace("{engine: single, ", "{engine: spark, ")}, "Train on Spark")
+    reason = config.load_model(workspace.root).not_reproducible
+    assert reason is not None
+    (missing,) = check(workspace, commit=trained).disagreements
+    assert missing == f"model-config/approvals/0001.yaml does not say that its model cannot be reproduced: {reason}"
+    assert check(workspace, 2, commit=trained, not_reproducible=reason) == Findings(disagreements=(), unchecked=())

@@ -15,7 +15,7 @@ from ml.aws.session import client
 from ml.commands.deploy import deploy
 from ml.errors import CloudError, DeploymentFailed, GitError, Refused
 from ml.release import rollout
-from tests.harness.platform import served
+from tests.harness.platform import served, statements
 from tests.harness.platform.served import ServedPlatform
 
 
@@ -235,3 +235,35 @@ def test_endpoint_that_the_platform_may_not_change_is_refused(env: ServedPlatfor
     replace_in(env, config.SERVING, "endpoint: fraudops-production", "endpoint: elsewhere")
     with pytest.raises(Refused, match=r"serves on fraudops-production only.*fraudops bootstrap"):
         deploy(env.root)
+
+
+def test_forged_statement_of_provenance_is_refused(env: ServedPlatform) -> None:
+    """Nobody signed it, or another key did; nothing is ordered."""
+    record, path = config.load_approval(env.root, 1), config.statement_path(1)
+    statements.create_key()
+    other = statements.create_key(alias="alias/other")
+    for content in (statements.unsigned(record), statements.signed(record, other)):
+        env.workspace.write({path: content.decode()}, "Forge a statement")
+        with pytest.raises(Refused, match=r"0001\.intoto\.json was not signed with alias/fraudops-provenance"):
+            deploy(env.root)
+
+
+def test_statement_about_another_digest_is_refused(env: ServedPlatform) -> None:
+    """It has a good signature, of a model that was trained too."""
+    record = config.load_approval(env.root, 1)
+    other = record.model_copy(update={"artifact": record.artifact.model_copy(update={"sha256": "e" * 64})})
+    content = statements.signed(other, statements.create_key())
+    env.workspace.write({config.statement_path(1): content.decode()}, "Use the statement of another model")
+    with pytest.raises(Refused, match=rf"another model than .*0001\.yaml: artifact is {'e' * 64}, and the record has"):
+        deploy(env.root)
+
+
+def test_missing_statement_is_refused_after_one_that_was_signed(empty: ServedPlatform) -> None:
+    """Taking the statement off a later approval does not make it an old one."""
+    empty.approve(empty.register(-1.0))
+    signed = statements.unsigned(config.load_approval(empty.root, 1))  # whose signature is not looked at
+    empty.workspace.write({config.statement_path(1): signed.decode()}, "Sign it")
+    empty.approve(empty.register(1.0))
+    with pytest.raises(Refused, match=r"0002\.yaml has no statement of provenance.*have one since 0001"):
+        deploy(empty.root)
+    assert empty.statuses() == {1: "PendingManualApproval", 2: "PendingManualApproval"}

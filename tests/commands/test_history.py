@@ -19,7 +19,7 @@ from ml.commands.history import History, Served, history
 from ml.commands.propose import propose
 from ml.errors import CloudError
 from tests.harness.github.bot_environment import BotEnvironment
-from tests.harness.platform import serving_history
+from tests.harness.platform import serving_history, statements
 from tests.harness.platform.serving_history import BACK, BUCKET, FIRST, REQUEST, SECOND
 
 
@@ -186,6 +186,26 @@ def test_forged_deployment_is_named(served: BotEnvironment, change: dict[str, An
     assert isinstance(found.error, Disagreement)
     with pytest.raises(Disagreement, match=reason):
         raise found.error
+
+
+def test_statements_of_provenance_are_verified(served: BotEnvironment) -> None:
+    """The turn says whether there is one; a forged one is a disagreement of its turn, and without a key it is said."""
+    assert [turn.signed for turn in history(served.root).turns] == [False, False, False]
+    path, record = config.statement_path(2), config.load_approval(served.root, 2)
+    key = statements.create_key()
+    served.workspace.write({path: statements.signed(record, key).decode()}, "Sign it")
+    found = history(served.root)
+    assert ([turn.signed for turn in found.turns], disagreements(found)) == ([False, True, False], [])
+    client("kms").delete_alias(AliasName="alias/fraudops-provenance")
+    found = history(served.root)
+    assert ([turn.signed for turn in found.turns], disagreements(found)) == ([False, None, False], [])
+    (unread,) = found.turns[1].unchecked
+    assert unread.startswith("the statement of provenance: the key alias/fraudops-provenance cannot be used: ")
+    statements.create_key()
+    found = history(served.root)
+    (forged,) = disagreements(found)
+    assert forged.startswith(f"{path} was not signed with alias/fraudops-provenance")
+    assert [bool(turn.disagreements) for turn in found.turns] == [False, True, False]
 
 
 def test_pull_request_and_reviewers_are_those_of_the_merge(bot: BotEnvironment) -> None:

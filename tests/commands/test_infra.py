@@ -161,13 +161,14 @@ def test_roles_trust_the_named_repository(
 
 
 def test_existing_oidc_provider_is_used(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account has one provider per issuer, so the second stack has only roles."""
+    """An account has one provider per issuer, so the second stack has roles and a key alone."""
     bootstrap.bootstrap(checkout, repository="acme/fraud")
     second_stack(checkout, monkeypatch)
     bootstrap.bootstrap(checkout, repository="acme/other")
     resources = session.client("cloudformation").list_stack_resources(StackName=workflow_roles.stack_name())
     kinds = {item["ResourceType"] for item in resources["StackResourceSummaries"]}
-    assert kinds == {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+    roles, key = {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}, {"AWS::KMS::Key", "AWS::KMS::Alias"}
+    assert kinds == roles | key
 
 
 @pytest.fixture

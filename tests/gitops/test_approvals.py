@@ -139,3 +139,33 @@ def test_record_with_the_wrong_file_name_is_refused(workspace: GitWorkspace) -> 
     workspace.write({config.approval_path(8): config.dump(record(7))}, "Copy")
     with pytest.raises(ConfigError, match="approval must be 8"):
         approvals.read_record(workspace.repository, "main", 8)
+
+
+def test_statement_is_committed_with_its_record_and_made_once(workspace: GitWorkspace) -> None:
+    """A second run and a branch that is rebuilt on a newer main keep it: no two signatures are equal."""
+    made: list[int] = []
+
+    def sign(approved: config.ApprovalRecord) -> bytes:
+        made.append(approved.approval)
+        return b"signature %d\n" % len(made)
+
+    repository, path = workspace.repository, config.statement_path(7)
+    first = approvals.propose(repository, record(7), sign=sign)
+    assert workspace.changed("main", first.record_commit) == [
+        "model-config/approvals/0007.intoto.json",
+        "model-config/approvals/0007.yaml",
+    ]
+    assert approvals.propose(repository, record(7), sign=sign).signed
+    workspace.write({"README.md": "more\n"}, "Other work")
+    again = approvals.propose(repository, record(7), sign=sign)
+    assert (again.state, again.signed, made) == ("rebuilt", True, [7])
+    assert repository.show(again.branch, path) == b"signature 1\n"
+
+
+def test_branch_without_a_statement_gets_one_when_it_is_rebuilt(workspace: GitWorkspace) -> None:
+    """It was proposed when nobody could sign."""
+    repository = workspace.repository
+    assert not approvals.propose(repository, record(7)).signed
+    workspace.write({"README.md": "more\n"}, "Other work")
+    again = approvals.propose(repository, record(7), sign=lambda _: b"signature\n")
+    assert (again.state, again.signed) == ("rebuilt", True)

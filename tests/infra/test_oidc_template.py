@@ -121,10 +121,14 @@ def test_wildcard_resource_has_a_comment(template: dict[str, Any]) -> None:
     stars = [line for line in TEMPLATE.read_text().splitlines() if 'Resource: "*"' in line]
     assert all(re.search(r'"\*"  # \w', line) for line in stars), stars
     documents = [policy["PolicyDocument"] for policy in managed(template).values()]
+    documents += [
+        each["Properties"]["KeyPolicy"] for each in template["Resources"].values() if each["Type"] == "AWS::KMS::Key"
+    ]
     every = [*(each for document in documents for each in document["Statement"])]
     every += [statement for role in roles(template).values() for statement in statements(role)]
     assert len([each for each in every if "*" in as_list(each["Resource"])]) == len(stars)
-    assert not [action for each in every for action in as_list(each["Action"]) if "*" in action]
+    actions_of = [action for each in every for action in as_list(each["Action"])]
+    assert [action for action in actions_of if "*" in action] == ["kms:*"]  # of a key's policy, for its account
 
 
 def test_only_the_deploy_role_orders_and_approves(template: dict[str, Any]) -> None:
@@ -215,7 +219,7 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
     """Roles that read and write the lake may encrypt; the one that pull requests may assume only decrypts."""
     found: dict[str, set[str]] = {}
     for name, policy in managed(template).items():
-        if name in ("InfraKeyPolicy", "PlatformBoundary", "DriftComparesAccount"):
+        if name in ("InfraKeyPolicy", "PlatformBoundary", "DriftComparesAccount", "TrainSigns", "DeployVerifies"):
             continue
         assert template["Resources"][name]["Condition"] == "HasKey"
         (statement,) = policy["PolicyDocument"]["Statement"]
@@ -223,6 +227,22 @@ def test_workflows_use_the_key_through_s3_only(template: dict[str, Any]) -> None
         found |= {role["Ref"]: set(as_list(statement["Action"])) for role in policy["Roles"]}
     both = {"kms:Decrypt", "kms:GenerateDataKey"}
     assert found == {"TrainRole": both, "DeployRole": both, "DriftRole": both, "PlanRole": {"kms:Decrypt"}}
+
+
+def test_train_role_alone_signs_and_deploy_role_verifies(template: dict[str, Any]) -> None:
+    """By the policies of the roles, and by the key's own; infra.yml cannot reach the key, which has no tag."""
+    found = {
+        name: {role["Ref"] for role in policy["Roles"]}
+        for name, policy in managed(template).items()
+        for each in policy["PolicyDocument"]["Statement"]
+        if {"kms:Sign", "kms:Verify"} & set(as_list(each["Action"]))
+    }
+    assert found == {"TrainSigns": {"TrainRole"}, "DeployVerifies": {"DeployRole"}}
+    key = template["Resources"]["SigningKey"]["Properties"]
+    (denies,) = [each for each in key["KeyPolicy"]["Statement"] if each["Effect"] == "Deny"]
+    condition = {"ArnNotEquals": {"aws:PrincipalArn": {"Fn::GetAtt": ["TrainRole", "Arn"]}}}
+    assert (denies["Action"], denies["Principal"], denies["Condition"]) == ("kms:Sign", "*", condition)
+    assert "Tags" not in key
 
 
 def test_comparison_of_the_account_reads_only(template: dict[str, Any]) -> None:

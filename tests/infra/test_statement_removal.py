@@ -54,8 +54,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def template(copy: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The template in the copy that the case's statement stands in; restored afterwards."""
-    owner, _ = request.getfixturevalue("statement")
-    path = copy / template_statements.template_of(owner)
+    path = copy / template_statements.template_of(request.getfixturevalue("statement"))
     text = path.read_text("utf-8")
     yield path
     path.write_text(text, "utf-8")
@@ -118,7 +117,7 @@ def denied(output: str, statement: Statement) -> list[str]:
 def test_every_statement_of_the_tables_is_in_its_template() -> None:
     """And can be removed: the template then has one statement less, or the only one of a policy allows nothing."""
     for owner, sid in {**USED_BY, **KEYED_BY, **DENIED_BY, **SAMPLE}:
-        text = (ROOT / template_statements.template_of(owner)).read_text("utf-8")
+        text = (ROOT / template_statements.template_of((owner, sid))).read_text("utf-8")
         left = statement_removal.without(text, (owner, sid))
         assert yaml.compose(left, Loader=yaml.SafeLoader) is not None
         removed = text.count("Effect: ") - left.count("Effect: ")
@@ -131,7 +130,7 @@ def test_every_deny_statement_has_a_test() -> None:
     texts = [(ROOT / path).read_text("utf-8") for path in (template_statements.PLATFORM, template_statements.WORKFLOWS)]
     assert sum(text.count("Effect: Deny") for text in texts) == len(DENIED_BY)
     for owner, sid in DENIED_BY:
-        text = (ROOT / template_statements.template_of(owner)).read_text("utf-8")
+        text = (ROOT / template_statements.template_of((owner, sid))).read_text("utf-8")
         left = statement_removal.without(text, (owner, sid))
         assert text.count("Effect: Deny") - left.count("Effect: Deny") == 1, (owner, sid)
 

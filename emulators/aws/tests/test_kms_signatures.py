@@ -75,6 +75,15 @@ def test_digest_has_the_length_of_the_algorithm(aws: LocalAws, key: str) -> None
     assert found == ("ValidationException", 400, "Digest is invalid length for algorithm ECDSA_SHA_256.")
 
 
+def test_dry_run_asks_and_signs_nothing(aws: LocalAws, key: str) -> None:
+    """It ends with an error of its own if the call could be made, and as the call if not."""
+    assert refused(aws.client("kms").sign, KeyId=key, DryRun=True, **DIGEST)[0] == "DryRunOperationException"
+    verify = {"KeyId": key, "Signature": b"s", "DryRun": True, **DIGEST}
+    assert refused(aws.client("kms").verify, **verify)[0] == "DryRunOperationException"
+    other = Session(aws, allow("kms:Verify", key)).client("kms")
+    assert refused(other.sign, KeyId=key, DryRun=True, **DIGEST)[0] == "AccessDeniedException"
+
+
 def test_key_of_another_use_does_not_sign(aws: LocalAws, key: str) -> None:
     """Neither a key that encrypts, nor a curve with another hash."""
     kms = aws.client("kms")

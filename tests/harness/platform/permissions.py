@@ -36,6 +36,7 @@ ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_w
 FAILED_STEP = "tests/infra/test_platform_deployment.py::test_failed_step_is_published_to_the_topic"
 ACCESS_LOGS = "tests/infra/test_platform_deployment.py::test_lake_is_logged_and_objects_expire_by_prefix"
 TLS = "tests/infra/test_platform_template.py::test_storage_is_private_and_encrypted"
+SIGNING = "tests/infra/test_signing_key_policy.py::test_train_role_alone_signs_and_deploy_role_verifies"
 LAKE = "tests/infra/test_permissions_boundary.py::test_infra_cannot_open_the_lake"
 
 USED_BY: Mapping[Statement, str] = {
@@ -104,7 +105,6 @@ ACTION_USED_BY: Mapping[Action, str] = {
     ("github-PlanRole", "PreviewChanges", "cloudformation:CreateChangeSet"): PLAN,
     ("github-PlanRole", "PreviewChanges", "cloudformation:DeleteChangeSet"): PLAN,
     ("github-PlanRole", "PreviewChanges", "cloudformation:DescribeChangeSet"): PLAN,
-    ("github-TrainRole", "RunPipeline", "sagemaker:ListPipelineParametersForExecution"): RETRIES,
     ("github-TrainRole", "RunPipeline", "sagemaker:RetryPipelineExecution"): RETRIES,
     ("github-TrainRole", "RunPipeline", "sagemaker:StopPipelineExecution"): RETRIES,
 }
@@ -129,6 +129,7 @@ KEYED_BY: Mapping[Statement, str] = dict.fromkeys(
 """The same for statements that only a platform with a key of its own has."""
 DENIED_BY: Mapping[Statement, str] = {
     ("DeadLetters", "DenyWithoutTls"): TLS,
+    ("Key", "OnlyTrainRoleSigns"): SIGNING,
     ("Lake", "DenyWithoutTls"): TLS,
     ("Lake", "OnlyDeployFunctionWritesArtifacts"): ARCHIVES,
     ("LakeLogs", "DenyWithoutTls"): TLS,

@@ -15,6 +15,8 @@ PLATFORM, WORKFLOWS = Path("infra/platform.yaml"), Path("infra/github-oidc.yaml"
 Statement = tuple[str, str]
 """Owner, as `permissions.owner_name` names it, and Sid, or `#0` without one."""
 _TRUST = "AssumeRolePolicyDocument"
+_SIGNING_KEY = ("LetPoliciesOfThisAccountGrantSigningKey", "OnlyTrainRoleSigns")
+"""Sids of the key of provenance statements: the ARN of a key does not say which one it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +28,11 @@ class FoundStatement:
     alone: bool
 
 
-def template_of(owner: str) -> Path:
-    """The template that an owner, as `permissions.owner_name` names it, stands in."""
-    return WORKFLOWS if owner.rpartition(" ")[2].startswith("github-") else PLATFORM
+def template_of(statement: Statement) -> Path:
+    """The template that a statement stands in."""
+    owner, sid = statement
+    workflows = owner.rpartition(" ")[2].startswith("github-") or sid in _SIGNING_KEY
+    return WORKFLOWS if workflows else PLATFORM
 
 
 def find(text: str, statement: Statement) -> FoundStatement:
@@ -46,7 +50,7 @@ def find(text: str, statement: Statement) -> FoundStatement:
 
 def unjustified_actions(owner: str, sid: str) -> set[str]:
     """The actions of a statement that a call uses, less those that a comment of the template covers."""
-    text = (ROOT / template_of(owner)).read_text("utf-8")
+    text = (ROOT / template_of((owner, sid))).read_text("utf-8")
     node = find(text, (owner, sid)).node
     action = member(node, "Action")
     actions = [str(each.value) for each in _items(action)] or [str(action.value)]
@@ -73,6 +77,8 @@ def _statements(root: yaml.Node | None, owner: str) -> Iterator[tuple[str, Found
         }
         bucket = properties.get("Bucket")
         named |= {str(bucket.value)} if isinstance(bucket, yaml.ScalarNode) and bucket.tag == "!Ref" else set()
+        if logical == "SigningKey":
+            named.add("Key")
         if name.lower() != logical.lower() and name.lower() not in {each.lower() for each in named}:
             continue
         documents = [properties.get(member) for member in ([_TRUST] if trust else ["PolicyDocument", "KeyPolicy"])]

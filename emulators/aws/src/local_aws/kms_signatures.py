@@ -22,6 +22,7 @@ class Signatures:
     def sign(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Sign: a DER-encoded ECDSA signature of the message, or of its digest."""
         key, algorithm = self._key(parameters)
+        _end_dry_run(parameters)
         signature = key.private_key.private_key.sign(parameters["Message"], algorithm)
         return {"KeyId": key.arn, "Signature": signature, "SigningAlgorithm": parameters["SigningAlgorithm"]}
 
@@ -30,6 +31,7 @@ class Signatures:
         from cryptography.exceptions import InvalidSignature
 
         key, algorithm = self._key(parameters)
+        _end_dry_run(parameters)
         public = key.private_key.private_key.public_key()
         try:
             public.verify(parameters["Signature"], parameters["Message"], algorithm)
@@ -68,3 +70,11 @@ class Signatures:
         if len(parameters["Message"]) != hashed.digest_size:
             raise AwsError("ValidationException", f"Digest is invalid length for algorithm {algorithm}.")
         return key, ec.ECDSA(utils.Prehashed(hashed))
+
+
+def _end_dry_run(parameters: dict[str, Any]) -> None:
+    """A call that may be made and could succeed ends with this error if it only asks."""
+    if parameters.get("DryRun"):
+        raise AwsError(
+            "DryRunOperationException", "The request would have succeeded, but the DryRun option is set.", 412
+        )
