@@ -42,6 +42,7 @@ ON_MAIN = {
     ("ci.yml", "validate"): {"FRAUDOPS_ROLE_PLAN"},
     ("ci.yml", "plan"): {"FRAUDOPS_ROLE_PLAN"},
     ("serving-image.yml", "build"): set(),  # its own role is of infra/serving-image.yaml
+    ("pages.yml", "publish"): set(),  # its token is for Pages
 }
 """The roles that each job may assume on main. A job that is missing here gets no token."""
 Accepted = dict[tuple[str, str], set[str]]
@@ -193,12 +194,14 @@ def test_roles_of_one_form_refuse_the_other(fleet: Fleet) -> None:
     assert fleet.accepted(with_ids, by_name) == fleet.accepted(with_names, by_ids) == nothing
 
 
+@pytest.mark.denied_calls("the job that publishes to Pages gets no role")
 def test_without_environments_every_job_on_main_may_assume_every_role(fleet: Fleet) -> None:
-    """What `bootstrap --without-environments` warns about; other branches still get the read-only role only."""
+    """What `bootstrap --without-environments` warns about; only the job of GitHub's own environment gets none."""
     roles = fleet.roles("no-environments", without_environments=True)
     repository = fleet.clouds.github.backend.state.named(NAME)
     try:
         assert repository.variables[ENVIRONMENTS_VARIABLE] == "false"
-        assert fleet.accepted(fleet.dispatched("main"), roles) == {key: set(ROLES.values()) for key in ON_MAIN}
+        expected = {key: set(ROLES.values()) for key in ON_MAIN} | {("pages.yml", "publish"): set()}
+        assert fleet.accepted(fleet.dispatched("main"), roles) == expected
     finally:
         repository.variables.pop(ENVIRONMENTS_VARIABLE)
