@@ -1,4 +1,4 @@
-"""Publishes the metrics of drift checks to CloudWatch. Reads none."""
+"""Publishes the metrics of drift checks and canaries to CloudWatch. Reads none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from datetime import datetime
 from ml.aws.session import client, explained
 
 NAMESPACE = "Fraudops/Drift"
+ROLLOUT = "Fraudops/Rollout"
+"""Of a canary, with which a deployment is rolled back: a namespace that only the role of deploy.yml may write to."""
 _BATCH_POINTS = 500  # CloudWatch takes 1,000, and a megabyte
 
 
@@ -23,7 +25,7 @@ class Point:
     unit: str = "None"
 
 
-def publish(endpoint: str, points: Iterable[Point], *, at: datetime) -> int:
+def publish(endpoint: str, points: Iterable[Point], *, at: datetime, namespace: str = NAMESPACE) -> int:
     """Publishes the finite `points` with time `at` and dimension Endpoint, and returns their number.
 
     CloudWatch rejects infinity and drops points older than two weeks: `at` is the time of the check, not of the
@@ -46,7 +48,7 @@ def publish(endpoint: str, points: Iterable[Point], *, at: datetime) -> int:
         for point in points
         if math.isfinite(point.value)
     ]
-    with explained(f"publishing metrics to {NAMESPACE}"):
+    with explained(f"publishing metrics to {namespace}"):
         for first in range(0, len(data), _BATCH_POINTS):
-            client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data[first : first + _BATCH_POINTS])
+            client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data[first : first + _BATCH_POINTS])
     return len(data)

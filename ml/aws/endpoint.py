@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ml.aws import session
@@ -57,19 +57,27 @@ def describe(name: str) -> State | None:
 
 
 def settled(
-    name: str, *, timeout_seconds: float, configuration: str | None = None, lag_seconds: float = 30
+    name: str,
+    *,
+    timeout_seconds: float,
+    configuration: str | None = None,
+    lag_seconds: float = 30,
+    while_moving: Callable[[], None] | None = None,
 ) -> State | None:
     """Waits until the endpoint has settled and returns its state; None if there is no endpoint.
 
     After a change to `configuration` was requested, an endpoint that still shows another one and no failure is polled
     for another `lag_seconds`, because reads may lag behind writes. After `timeout_seconds` the state is returned even
-    if the endpoint is still changing.
+    if the endpoint is still changing. `while_moving` is called after each look at an endpoint that is being updated,
+    every two seconds or sooner.
     """
     from tenacity import RetryCallState, Retrying, stop_after_delay, wait_exponential
 
     def unsettled(attempt: RetryCallState) -> bool:
         state: State | None = attempt.outcome.result() if attempt.outcome else None
         if state is not None and state.moving:
+            if while_moving is not None and state.status == "Updating":
+                while_moving()
             return True
         there = state is not None and (state.configuration == configuration or bool(state.reason))
         lagging = (attempt.seconds_since_start or 0) < lag_seconds
@@ -78,7 +86,7 @@ def settled(
     patient = Retrying(
         retry=unsettled,
         stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15),
+        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15 if while_moving is None else 2),
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     state: State | None = patient(describe, name)

@@ -12,10 +12,14 @@ import hashlib
 import time
 import uuid
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml import clock, config
 from ml.aws import deployment_records, endpoint, platform_stack
+from ml.aws.capture.model_answers import ModelAnswers
+from ml.aws.capture.text_inputs import TextInputs
 from ml.console import note, stage
 from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
 from ml.gitops import approvals
@@ -25,8 +29,12 @@ from ml.gitops.repository import Repository
 from ml.records import approval_verification, bot_pull_requests, model_archive, provenance
 from ml.release import rollout, step_summary
 from ml.release import smoke_test as smoke
+from ml.release.canary_watch import CanaryWatch
 from ml.release.result import DeploymentResult
 from ml.workflow import commit_status, runner_commands
+
+if TYPE_CHECKING:
+    from ml.model.artifact import Artifact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +112,7 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
                 f"{endpoint.serving(name)} since before this deployment; nothing was changed. Run it again"
             )
     started, began, identifier = clock.now(), time.monotonic(), str(uuid.uuid4())
+    canary = _canary(plan, artifact, where.bucket, started)
     order = deployment_records.order(
         identifier, plan.record, plan.serving, commit=plan.commit, serving_sha256=plan.serving_sha256
     )
@@ -116,7 +125,7 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
             outcome = rollout.answer(answers, identifier, package.arn, limit)
             configuration = outcome.endpoint_config or ""
         with stage(f"Waiting for endpoint {name} to settle on {configuration}"):
-            rollout.wait(name, configuration, limit - (time.monotonic() - began))
+            rollout.wait(name, configuration, limit - (time.monotonic() - began), canary)
         with stage("Scoring known transactions"):
             result = smoke.check(name, artifact.model, plan.record.approval, token=identifier)
     except DeploymentFailed as error:
@@ -155,9 +164,26 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
         endpoint_config=configuration,
         superseded=superseded,
         smoke=result,
+        canary=str(canary.comparison) if canary else None,
         history_uri=uri,
         seconds=time.monotonic() - began,
     )
+
+
+def _canary(plan: _Plan, model: Artifact, bucket: str, since: datetime) -> CanaryWatch | None:
+    """What compares the canary's answers; None without a canary."""
+    settings, document = plan.serving.rollout.canary, model.model.document
+    if settings is None:
+        return None
+    answers = ModelAnswers(
+        bucket,
+        plan.serving.endpoint,
+        f"{plan.record.approval:04d}",
+        since,
+        inputs=model.model.inputs,
+        texts=TextInputs(iso_times=document.iso_times, levels=document.levels),
+    )
+    return CanaryWatch(plan.serving.endpoint, settings, model.baseline, answers.new)
 
 
 def _plan(repository: Repository, main: str) -> _Plan | None:

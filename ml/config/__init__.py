@@ -24,7 +24,7 @@ from ml.config.record_files import (
     Verdict,
     Window,
 )
-from ml.config.serving_file import ServingFile
+from ml.config.serving_file import Canary, ServingFile
 from ml.config.settings_files import DriftFile, GateFile, ModelFile
 from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_edits import set_values
@@ -60,6 +60,7 @@ __all__ = [
     "ApprovalRecord",
     "Artifact",
     "AsTuple",
+    "Canary",
     "Champion",
     "Column",
     "Container",

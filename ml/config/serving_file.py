@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ml.config.yaml_models import Endpoint, File
+from ml.config.yaml_models import Endpoint, File, OpenShare, Ratio
 
 
 class Instance(File):
@@ -23,10 +23,16 @@ class Capture(File):
 
 
 class Canary(File):
-    """The part of the new fleet that serves first, and for how long it does before the rest."""
+    """The part of the new fleet that serves first, for how long, and when its answers roll it back.
+
+    The last three are `ml.release.canary_evidence.Limits`.
+    """
 
     instances: Annotated[int, Field(ge=1, le=50)]
     bake_minutes: Annotated[int, Field(ge=1, le=60)]
+    false_alarm_rate: Annotated[float, Field(gt=0, le=0.2)]
+    max_alert_rate_ratio: Ratio
+    max_score_shift: OpenShare
 
 
 class Rollout(File):
@@ -75,11 +81,15 @@ class ServingFile(File):
     rollout: Rollout
 
     @model_validator(mode="after")
-    def _canary_is_at_most_half(self) -> Self:
+    def _canary_fits_fleet_and_capture(self) -> Self:
         canary = self.rollout.canary
         if canary is not None and canary.instances * 2 > self.instance.count:
             raise ValueError(
                 "must have rollout.canary.instances at most half of instance.count, as SageMaker requires "
                 f"(got {canary.instances} of {self.instance.count})"
+            )
+        if canary is not None and not self.capture.sampling_percentage:
+            raise ValueError(
+                "must have capture.sampling_percentage above 0 with a canary, whose captured answers are compared"
             )
         return self

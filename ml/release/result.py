@@ -23,5 +23,7 @@ class DeploymentResult:
     endpoint_config: str | None = None
     superseded: tuple[str, ...] = ()
     smoke: Smoke | None = None
+    canary: str | None = None
+    """How the canary's answers compared with the model's baseline; None without a canary."""
     history_uri: str | None = None
     seconds: float | None = None

@@ -11,6 +11,7 @@ from ml.aws import deployment_records, endpoint, registry
 from ml.aws.platform_stack import Platform
 from ml.console import note
 from ml.errors import DeploymentFailed
+from ml.release.canary_watch import CanaryWatch
 
 _NOT_APPROVED = "not-approved"  # the Lambda's code for a late event, which the next event replaces
 _OUTCOMES_BY_PRIORITY = ("created", "updated", "unchanged", "failed", "refused")
@@ -78,9 +79,17 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
     return outcome
 
 
-def wait(name: str, configuration: str, limit: float) -> None:
-    """Waits until the endpoint has settled on `configuration`; DeploymentFailed if it has not after `limit` s."""
-    state = endpoint.settled(name, timeout_seconds=max(limit, 1.0), configuration=configuration)
+def wait(name: str, configuration: str, limit: float, canary: CanaryWatch | None = None) -> None:
+    """Waits until the endpoint has settled on `configuration`; DeploymentFailed if it has not after `limit` s.
+
+    `canary` compares the new model's answers meanwhile; what it found is part of a failure's reason.
+    """
+    state = endpoint.settled(
+        name,
+        timeout_seconds=max(limit, 1.0),
+        configuration=configuration,
+        while_moving=None if canary is None else canary.look,
+    )
     if state is None:
         raise DeploymentFailed(f"endpoint {name} is gone: someone deleted it meanwhile")
     if state.moving:
@@ -89,4 +98,9 @@ def wait(name: str, configuration: str, limit: float) -> None:
         )
     if state.configuration != configuration or state.status != "InService":
         reason = state.reason or "SageMaker gave no reason; see the endpoint's log"
-        raise DeploymentFailed(f"the endpoint did not take {configuration}: {reason}")
+        found = "" if canary is None else f". When last compared, {canary.comparison}"
+        raise DeploymentFailed(f"the endpoint did not take {configuration}: {reason.rstrip('.')}{found}")
+    if canary is not None and canary.failure is not None:
+        raise DeploymentFailed(
+            f"{configuration} serves, but its answers as a canary could not be compared: {canary.failure}"
+        )

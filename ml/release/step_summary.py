@@ -29,6 +29,7 @@ def deployed(result: DeploymentResult, closed: Sequence[int] = ()) -> str:
         ("artifact", code(f"sha256:{result.artifact_sha256}")),
         ("provenance", "signed statement verified" if result.signed else "no signed statement"),
         ("smoke test", checked),
+        *([("canary", text(result.canary))] if result.canary else []),
         ("rejected as superseded", ", ".join(map(code, result.superseded)) or "none"),
         *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),
         ("commit", code(result.commit)),

@@ -120,3 +120,18 @@ def test_invalid_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, body: bytes
     monkeypatch.setattr(session, "client", lambda service: Runtime(body))
     with pytest.raises(CloudError, match=f"endpoint {NAME} answered"):
         endpoint.score(NAME, ["a"], [[1.0]], inference_id="smoke-1")
+
+
+def test_caller_looks_while_the_endpoint_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each look at an update, and neither while it rolls back nor once it has settled."""
+    states(
+        monkeypatch,
+        ("Updating", "c", ""),
+        ("Updating", "c", ""),
+        ("RollingBack", "c", "an alarm"),
+        ("InService", "c", "an alarm"),
+    )
+    looks = []
+    state = endpoint.settled(NAME, timeout_seconds=5, configuration="d", while_moving=lambda: looks.append(1))
+    assert state is not None
+    assert (state.status, len(looks)) == ("InService", 2)

@@ -1,123 +1,59 @@
 """Canaries on the AWS emulator, with the real template, function and alarms: sound ones, and bad ones of each kind.
 
-The clock of the emulator and of `deploy` is simulated: a sender of requests moves it on while `deploy` waits.
+The clock of the emulator and of `deploy` is simulated: a sender of requests advances it while `deploy` waits.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
-from local_aws.server import LocalAws
 
-from ml import config
+from ml.aws import session
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
-from ml.errors import DeploymentFailed
-from tests.harness.platform import served
+from ml.errors import DeploymentFailed, Refused
+from ml.release import canary_watch
+from tests.harness.aws.workflow_identity import WorkflowIdentity
+from tests.harness.platform import canaries
+from tests.harness.platform.canaries import SOUND, traffic
 from tests.harness.platform.served import ServedPlatform
 
 pytestmark = pytest.mark.slow
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CANARY = "rollout: {traffic: canary, canary: {instances: 1, bake_minutes: 10}, termination_wait_seconds: 0, "
 
 
 @pytest.fixture
 def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
     """A platform whose repository asks for a canary of one of two instances; the first model serves."""
-    workspace = served.repository(tmp_path / "repository")
-    serving = workspace.text(config.SERVING).replace("count: 1", "count: 2")
-    head = serving.partition("rollout:")[0]
-    workspace.write({config.SERVING: f"{head}{CANARY}timeout_minutes: 30}}\n"}, "Ask for a canary")
-    with LocalAws(tmp_path / "cloud") as cloud:
-        for name, value in cloud.environment().items():
-            monkeypatch.setenv(name, value)
-        assert bootstrap(workspace.root, repository="acme/fraud").state == "created"
-        platform = ServedPlatform(workspace=workspace, cloud=cloud)
-        platform.serve(-1.0)
-        yield platform
-
-
-@dataclass
-class Traffic:
-    """What the requests of a deployment met: the versions that answered; `error` for requests without an answer."""
-
-    met: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    """What the emulator's clock advanced."""
-
-    def share(self, version: str) -> float:
-        """The share of the requests that a version answered."""
-        return self.met[version] / self.met.total()
-
-
-@contextmanager
-def traffic(
-    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, *, per_minute: int, until: Callable[[], bool] = lambda: True
-) -> Iterator[Traffic]:
-    """Sends requests in the background and moves the clock on by ten seconds after each of their parts."""
-    assert env.cloud is not None
-    found, stop = Traffic(), threading.Event()
-    clock = env.cloud.clock
-
-    def set_clock() -> None:
-        clock.set(START + timedelta(seconds=found.seconds))
-        monkeypatch.setenv("FRAUDOPS_NOW", clock.now().isoformat())
-
-    def send() -> None:
-        while not stop.is_set():
-            if not baking(env):
-                stop.wait(0.02)
-                continue
-            for _ in range(per_minute // 6):
-                version = "error"
-                with suppress(ClientError):
-                    version = str(env.answers()["model_version"])
-                found.met[version] += 1
-            found.seconds += 10
-            set_clock()
-
-    set_clock()
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        sender.join()
-        clock.set(None)
-
-
-def baking(env: ServedPlatform) -> bool:
-    """Whether a canary takes traffic."""
-    described = client("sagemaker").describe_endpoint(EndpointName=env.endpoint_name)
-    variants = described.get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
-    return any("VariantStatus" in variant for variant in variants)
+    with canaries.platform(tmp_path, monkeypatch) as made:
+        yield made
 
 
 def test_sound_canary_takes_half_and_then_everything(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It bakes for ten minutes, meets half of the requests, and serves alone afterwards."""
-    env.approve(env.register(-1.1))
-    with traffic(env, monkeypatch, per_minute=30) as sent:
+    """It bakes for ten minutes, meets half of the requests, is compared every minute, and serves alone afterwards."""
+    env.approve(env.register(SOUND))
+    with traffic(env, monkeypatch) as sent:
         result = deploy(env.root)
     assert (result.state, result.approval) == ("updated", 2)
     assert sent.seconds >= 600
-    assert 0.35 <= sent.share("0002") <= 0.65
+    assert 0.4 <= sent.share("0002") <= 0.6
     assert env.answers()["model_version"] == "0002"
+    answers = canaries.published(env, canary_watch.ANSWERS, canaries.START)
+    assert len(answers) >= 10
+    assert answers == sorted(answers)
+    assert answers[-1] > 5_000
+    for metric in (canary_watch.ALERTS, canary_watch.SCORES):
+        assert max(canaries.published(env, metric, canaries.START)) < 1
+    assert re.search(r"of [\d,]+ answers of the new model [\d,]+ \(\d+\.\d\d%\) are alerts", result.canary or "")
 
 
 def test_function_may_read_the_alarms_that_it_names(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """The update of a canary needs the role's statement; the alarms are the stack's."""
-    env.approve(env.register(-1.1))
+    env.approve(env.register(SOUND))
     with traffic(env, monkeypatch, per_minute=6):
         deploy(env.root)
     assert env.cloud is not None
@@ -125,36 +61,65 @@ def test_function_may_read_the_alarms_that_it_names(env: ServedPlatform, monkeyp
     named = {alarm["AlarmName"] for alarm in deployed["AutoRollbackConfiguration"]["Alarms"]}
     stack = client("cloudformation").describe_stack_resources(StackName="fraudops")["StackResources"]
     alarms = {each["PhysicalResourceId"] for each in stack if each["ResourceType"] == "AWS::CloudWatch::Alarm"}
-    assert len(named) == 2
+    assert len(named) == 4
     assert named < alarms
 
 
+def test_deploy_role_may_compare_a_canary(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """deploy.yml reads captured answers and publishes evidence with its role: no call is denied."""
+    env.approve(env.register(SOUND))
+    assert env.cloud is not None
+    role = bootstrap(env.root, repository="acme/fraud").variables["FRAUDOPS_ROLE_DEPLOY"]
+    WorkflowIdentity(env.cloud).assume(role, monkeypatch)
+    session.renew()
+    with traffic(env, monkeypatch, per_minute=30):
+        assert deploy(env.root).state == "updated"
+    assert canaries.published(env, canary_watch.ANSWERS, canaries.START)[-1] > 0
+    env.cloud.flush()
+    lines = map(json.loads, (env.cloud.folder / "logs/decisions.jsonl").read_text("utf-8").splitlines())
+    decided = [line for line in lines if line["entity"] == role]
+    assert [line["action"] for line in decided if line["decision"] != "allowed"] == []
+    used = {sid for line in decided for _, sid in line["statements"]}
+    assert {"ListCanaryAnswers", "ReadCanaryAnswers", "PublishCanaryMetrics"} <= used
+
+
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("bad", "reason", "seconds"),
     [
-        (
-            "def transform_fn(model, body, content_type, accept):\n    raise RuntimeError('cannot score')",
-            "Invocation5XXErrors",
-        ),
-        (
-            "def transform_fn(model, body, content_type, accept):\n    import os\n    os._exit(3)",
-            "died twice|Invocation5XXErrors",
-        ),
-        (  # sleeps longer than the alarm's limit: that is its fault
-            "_score = transform_fn\n\ndef transform_fn(model, body, content_type, accept):\n"
-            "    import time\n    time.sleep(0.6)\n    return _score(model, body, content_type, accept)",
-            "ModelLatency",
-        ),
+        ("crashes", "Invocation5XXErrors", 60),
+        ("is slow", "ModelLatency", 240),
+        ("alerts on everything", r"CanaryAlertRateAlarm.* \(100\.00%\) are alerts, of its baseline \d\.\d\d%", 180),
+        ("alerts on nothing", r"CanaryAlertRateAlarm.* 0 \(0\.00%\) are alerts, of its baseline \d\.\d\d%", 240),
+        ("scores shifted", r"CanaryScoreAlarm.*scores differ from the baseline's by up to 0\.\d\d", 180),
     ],
-    ids=["crash", "death", "slow"],
 )
-def test_canary_that_fails_is_rolled_back(
-    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+def test_bad_canary_is_rolled_back(
+    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, bad: str, reason: str, seconds: float
 ) -> None:
-    """It never takes more than its share; the deployment fails and says why; the former model serves."""
-    env.approve(env.register(-1.1, more_code=code))
-    with traffic(env, monkeypatch, per_minute=30) as sent, pytest.raises(DeploymentFailed, match=reason):
+    """It never takes more than its share; the deployment fails and says why with figures; the former model serves."""
+    env.approve(env.register(SOUND, more_code=canaries.BAD[bad]))
+    with traffic(env, monkeypatch) as sent, pytest.raises(DeploymentFailed, match=reason):
+        deploy(env.root)
+    assert sent.seconds <= seconds
+    assert sent.share("0002", "error") <= 0.65
+    assert {str(env.answers()["model_version"]) for _ in range(10)} == {"0001"}
+
+
+def test_canary_that_dies_is_rolled_back(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process ends at its first request; the former model serves."""
+    env.approve(env.register(SOUND, more_code=canaries.DEATH))
+    with (
+        traffic(env, monkeypatch) as sent,
+        pytest.raises(DeploymentFailed, match=r"died twice|Invocation5XXErrors"),
+    ):
         deploy(env.root)
     assert sent.seconds <= 240
-    assert sent.share("0002") + sent.share("error") <= 0.7
     assert {str(env.answers()["model_version"]) for _ in range(10)} == {"0001"}
+
+
+def test_model_without_a_baseline_is_no_canary(env: ServedPlatform) -> None:
+    """It is refused before anything changes: nothing could be compared."""
+    env.approve(env.register(SOUND, baseline=b'{"fitted": []}'))
+    with pytest.raises(Refused, match=r"baseline\.json cannot be compared .*all_at_once"):
+        deploy(env.root)
+    assert env.answers()["model_version"] == "0001"

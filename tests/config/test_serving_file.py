@@ -18,7 +18,11 @@ def parsed(rollout: str, instances: int = 2) -> config.ServingFile:
     return config.parse(text, config.SERVING, config.ServingFile)
 
 
-def rollout(*, traffic: str = "canary", canary: str = "{instances: 1, bake_minutes: 10}", timeout: int = 30) -> str:
+LIMITS = "false_alarm_rate: 0.01, max_alert_rate_ratio: 2, max_score_shift: 0.2"
+CANARY = f"{{instances: 1, bake_minutes: 10, {LIMITS}}}"
+
+
+def rollout(*, traffic: str = "canary", canary: str = CANARY, timeout: int = 30) -> str:
     """A roll-out as YAML; an empty `canary` leaves it out."""
     part = f"canary: {canary}, " if canary else ""
     return f"{{traffic: {traffic}, {part}termination_wait_seconds: 60, timeout_minutes: {timeout}}}"
@@ -35,6 +39,14 @@ def test_canary_is_read() -> None:
     canary = parsed(rollout()).rollout.canary
     assert canary is not None
     assert (canary.instances, canary.bake_minutes) == (1, 10)
+    assert (canary.false_alarm_rate, canary.max_alert_rate_ratio, canary.max_score_shift) == (0.01, 2, 0.2)
+
+
+def test_canary_without_captured_answers_is_refused() -> None:
+    """They are what it is compared by."""
+    text = f"{HEAD.replace('count: 1', 'count: 2').replace('percentage: 100', 'percentage: 0')}rollout: {rollout()}\n"
+    with pytest.raises(ConfigError, match="sampling_percentage above 0 with a canary"):
+        config.parse(text, config.SERVING, config.ServingFile)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +57,10 @@ def test_canary_is_read() -> None:
         (rollout(traffic="slowly"), 2, "rollout.traffic must be"),
         (rollout(timeout=11), 2, "timeout_minutes longer than canary.bake_minutes and termination_wait_seconds"),
         (rollout(), 1, "rollout.canary.instances at most half of instance.count"),
-        (rollout(canary="{instances: 2, bake_minutes: 10}"), 3, "(got 2 of 3)"),
-        (rollout(canary="{instances: 1, bake_minutes: 61}"), 2, "rollout.canary.bake_minutes must be at most 60"),
+        (rollout(canary=f"{{instances: 2, bake_minutes: 10, {LIMITS}}}"), 3, "(got 2 of 3)"),
+        (rollout(canary=CANARY.replace("10", "61")), 2, "rollout.canary.bake_minutes must be at most 60"),
+        (rollout(canary="{instances: 1, bake_minutes: 10}"), 2, "false_alarm_rate"),
+        (rollout(canary=CANARY.replace("ratio: 2", "ratio: 0.5")), 2, "rollout.canary.max_alert_rate_ratio must be"),
     ],
 )
 def test_rollout_that_cannot_work_is_refused(text: str, instances: int, message: str) -> None:

@@ -14,6 +14,7 @@ from deploy_model import logic
 from ml.aws import cloudwatch_metrics
 from ml.aws.cloudformation import platform_source
 from ml.drift import calendar
+from ml.release import canary_watch
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 JOB_LOGS = {"ProcessingLog", "TrainingLog"}
@@ -44,6 +45,8 @@ def test_every_alarm_notifies_the_topic_and_is_on_the_dashboard(template: dict[s
         "EndpointErrorsAlarm",
         "EndpointLatencyAlarm",
         "CanaryLatencyAlarm",
+        "CanaryAlertRateAlarm",
+        "CanaryScoreAlarm",
     } == set(alarms)
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}], name
@@ -72,6 +75,7 @@ def test_dashboard_is_json_and_its_widgets_do_not_overlap(template: dict[str, An
         "AWS/SageMaker",
         "/aws/sagemaker/Endpoints",
         cloudwatch_metrics.NAMESPACE,
+        cloudwatch_metrics.ROLLOUT,
         "AWS/Events",
         "AWS/Lambda",
         "AWS/SQS",
@@ -93,6 +97,20 @@ def test_endpoint_alarms_watch_the_variant_that_is_deployed(template: dict[str, 
             {"Name": "VariantName", "Value": logic.VARIANT},
         ]
         assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_canary_alarms_watch_the_evidence_that_deploy_publishes(template: dict[str, Any]) -> None:
+    """Evidence of 1 in one of two minutes is an alarm; without a canary there is none. The function names all four."""
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    for name, metric in (("CanaryAlertRateAlarm", canary_watch.ALERTS), ("CanaryScoreAlarm", canary_watch.SCORES)):
+        alarm = alarms[name]
+        assert (alarm["Namespace"], alarm["MetricName"]) == (cloudwatch_metrics.ROLLOUT, metric)
+        assert alarm["Dimensions"] == [{"Name": "Endpoint", "Value": {"Ref": "EndpointName"}}]
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+        assert (alarm["Period"], alarm["DatapointsToAlarm"], alarm["TreatMissingData"]) == (60, 1, "notBreaching")
+    variables = of_type(template, "AWS::Lambda::Function")["DeployFunction"]["Environment"]["Variables"]
+    named = {item["Ref"] for item in variables["ROLLBACK_ALARMS"]["Fn::Join"][1]}
+    assert named == {"EndpointErrorsAlarm", "CanaryLatencyAlarm", "CanaryAlertRateAlarm", "CanaryScoreAlarm"}
 
 
 def test_missing_drift_checks_set_off_an_alarm_after_two_days(template: dict[str, Any]) -> None:

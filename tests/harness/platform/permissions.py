@@ -30,6 +30,7 @@ STATUS = "tests/commands/test_status.py::test_drift_role_may_read_what_status_co
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
 CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
 CANARY = "tests/commands/test_deploy_canary.py::test_function_may_read_the_alarms_that_it_names"
+COMPARISON = "tests/commands/test_deploy_canary.py::test_deploy_role_may_compare_a_canary"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
 UNDELIVERED = "tests/infra/test_shared_policies.py::test_event_that_cannot_be_delivered_becomes_a_dead_letter"
 ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_writes_deployed_archives"
@@ -44,6 +45,9 @@ USED_BY: Mapping[Statement, str] = {
     ("DeployRole", "PublishNotifications"): FUNCTION,
     ("DeployRole", "ReadRollbackAlarms"): CANARY,
     ("DeployRole", "SendToDeadLetterQueue"): FUNCTION,
+    ("github-DeployRole", "ListCanaryAnswers"): COMPARISON,
+    ("github-DeployRole", "PublishCanaryMetrics"): COMPARISON,
+    ("github-DeployRole", "ReadCanaryAnswers"): COMPARISON,
     ("github-DriftRole", "EmptyLabelsInbox"): COLLECT,
     ("github-DriftRole", "ImportLabels"): COLLECT,
     ("github-DriftRole", "ListTrafficLabelsAndChecks"): DRIFT,

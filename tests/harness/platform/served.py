@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from local_aws.server import REGION, LocalAws
+from numpy.typing import NDArray
 
 from ml import config
 from ml.aws import platform_stack, registry
@@ -23,6 +25,8 @@ from ml.commands import approve as approving
 from ml.commands import deploy as deploying
 from ml.gitops import approvals, serving_pointer
 from ml.model import artifact, document_fields, time_units
+from ml.model.drift.reference import Summary
+from ml.model.scorer import Scorer
 from ml.release.result import DeploymentResult
 from tests.harness.aws import moto_server
 from tests.harness.git import checkout, settings
@@ -42,6 +46,7 @@ def archive(
     more_code: str = "",
     inputs: tuple[str, str, str] = ("Time", "V1", "Amount"),
     time_unit: str | None = time_units.SECONDS_SINCE_START,
+    baseline: bytes | None = None,
 ) -> bytes:
     """A small model whose scores depend on its intercept; with `broken_code` its code cannot be loaded.
 
@@ -49,6 +54,7 @@ def archive(
         more_code: appended to its handler.
         inputs: the names of time, one feature and amount.
         time_unit: the unit of the time.
+        baseline: its baseline.json; if None, one with the scores and alerts of `transactions`.
     """
     time, feature, amount = inputs
     model = {
@@ -89,17 +95,32 @@ def archive(
         "threshold": {"policy": "fixed", "value": 0.5, "score": 0.5},
         "provenance": provenance,
     }
+    document = document_fields.canonical(model).encode()
     code = artifact.code_files(PROJECT)
     handler = code["code/inference.py"] + f"\n\n{more_code}\n".encode() if more_code else code["code/inference.py"]
     return artifact.pack(
         {
-            "model.json": document_fields.canonical(model).encode(),
-            "baseline.json": b'{"fitted": []}',
+            "model.json": document,
+            "baseline.json": _baseline(Scorer.from_json(document)) if baseline is None else baseline,
             **code,
             "code/inference.py": handler,
             **({"code/inference.py": b"raise RuntimeError('this model cannot be loaded')\n"} if broken_code else {}),
         }
     )
+
+
+def transactions(seed: int, rows: int) -> NDArray[np.float64]:
+    """Random rows of time, feature and amount, as the small model's document expects them."""
+    random = np.random.default_rng(seed)
+    columns = (random.uniform(0, 86_400, rows).round(), random.normal(0.5, 2.0, rows), random.lognormal(3.0, 1.2, rows))
+    return np.column_stack(columns)
+
+
+def _baseline(model: Scorer) -> bytes:
+    scores = model.score(transactions(0, 5_000))
+    alerts = {"count": int(model.decide(scores).sum()), "of": len(scores)}
+    document = {"fitted": [], "scores": Summary.reference(scores).to_dict(), "alerts": alerts}
+    return document_fields.canonical(document).encode()
 
 
 def repository(root: Path) -> GitWorkspace:
@@ -134,7 +155,15 @@ class ServedPlatform:
         """The endpoint that the repository names."""
         return config.load_serving(self.root).endpoint
 
-    def register(self, intercept: float, *, broken_code: bool = False, more_code: str = "", **changes: Any) -> str:
+    def register(
+        self,
+        intercept: float,
+        *,
+        broken_code: bool = False,
+        more_code: str = "",
+        baseline: bytes | None = None,
+        **changes: Any,
+    ) -> str:
         """Registers a package as the pipeline does, compared with the serving model; returns its ARN.
 
         `changes` replace keys of the metadata that has them, otherwise of the evaluation; None removes one.
@@ -156,6 +185,7 @@ class ServedPlatform:
             more_code=more_code,
             inputs=inputs,
             time_unit=columns.time_unit,
+            baseline=baseline,
         )
         sha256 = hashlib.sha256(data).hexdigest()
         folder = f"executions/{sha256[:12]}/evaluate"
