@@ -71,7 +71,8 @@ def test_function_reads_the_canary() -> None:
     image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/serving@sha256:{'a' * 64}"
     plain = SERVING.replace("null", "7", 1)
     lines = (
-        "traffic: canary, canary: {instances: 2, bake_minutes: 10}, termination_wait_seconds: 0, timeout_minutes: 20"
+        "traffic: canary, canary: {instances: 2, bake_minutes: 10, false_alarm_rate: 0.01, max_alert_rate_ratio: 2, "
+        "max_score_shift: 0.2}, termination_wait_seconds: 0, timeout_minutes: 20"
     )
     canary = plain.replace("count: 1", "count: 4").replace("termination_wait_seconds: 0, timeout_minutes: 1", lines)
     for text, schema, expected in (
