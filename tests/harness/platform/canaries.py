@@ -34,7 +34,7 @@ ROLLOUT = f"rollout: {{traffic: canary, canary: {SETTINGS}, termination_wait_sec
 SOUND = -2.6
 """The intercept of a model that alerts on five rows of a hundred."""
 BATCH_ROWS = 25
-_LOOKS = 3_000  # for all comparisons of a deployment
+_POLLS = 500  # for the comparison of one minute, which takes at most some hundred
 _WRAP = "_score = transform_fn\n\ndef transform_fn(model, body, content_type, accept):\n"
 _EDIT = f"""{_WRAP}    import json
     data, kind = _score(model, body, content_type, 'application/json')
@@ -89,7 +89,7 @@ class Sender:
         assert env.cloud is not None
         self.traffic, self.stop = Traffic(), threading.Event()
         self._env, self._cloud, self._patch, self._parts = env, env.cloud, monkeypatch, per_minute // 6
-        self._seed, self._looks = seed * 100_000, _LOOKS
+        self._seed, self._compares = seed * 100_000, True
 
     def set_clock(self) -> datetime:
         """Sets the emulator's clock and that of `deploy`, and returns their time."""
@@ -114,10 +114,12 @@ class Sender:
                 self._await_comparison(now)
 
     def _await_comparison(self, at: datetime) -> None:
-        """Waits until the minute's answers have been compared; not for ever, where `deploy` may not compare any."""
-        while self._looks and not self.stop.is_set() and baking(self._env) and not compared(self._env, at):
-            self._looks -= 1
+        """Waits until the minute's answers have been compared; not again where `deploy` did not compare a minute's."""
+        for _ in range(_POLLS if self._compares else 0):
+            if self.stop.is_set() or not baking(self._env) or compared(self._env, at):
+                return
             self.stop.wait(0.02)
+        self._compares = False
 
     def _send_part(self) -> None:
         for _ in range(self._parts):
