@@ -17,7 +17,7 @@ OPTIONS ?=
 QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years chaos checkov docs lock clean
+.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years chaos kills checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -91,6 +91,9 @@ years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: d
 	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(OPTIONS)
 
 # Appends to build/chaos and continues where it stopped.
+kills: .venv/dev.stamp  ## Verbs killed at random moments, and run again: docs/chaos.md (hours; SHARD=0/2: every second trial; OPTIONS=--page: the page alone)
+	$(BIN)/python -m tests.benchmarks.kills --shard $(SHARD) $(OPTIONS)
+
 chaos: .venv/dev.stamp  ## The loop under seeded faults: docs/chaos.md (hours; SHARD=0/4: every fourth seed; OPTIONS="--seeds 100": the first hundred; OPTIONS=--page: the page alone)
 	$(BIN)/python -m tests.benchmarks.chaos --shard $(SHARD) $(OPTIONS)
 

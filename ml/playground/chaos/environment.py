@@ -57,13 +57,14 @@ class ChaosEnvironment:
     Args:
         source: a checkout of the product, whose code is copied and never changed.
         folder: takes everything that is made.
+        flush_seconds: how long captured traffic is buffered, unless it is flushed.
     """
 
-    def __init__(self, source: Path, folder: Path) -> None:
+    def __init__(self, source: Path, folder: Path, *, flush_seconds: float = 0.05) -> None:
         self._source, self._folder = source, folder
         self.aws = LocalAws(
             folder / "aws",
-            flush_seconds=0.05,
+            flush_seconds=flush_seconds,
             retry_seconds=(0.01, 0.01),
             health_timeout_seconds=30,
             double_every=0,

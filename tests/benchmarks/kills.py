@@ -1,0 +1,114 @@
+"""Many trials whose verbs are killed at random moments: `make kills SHARD=0/2`; `OPTIONS=--page` writes docs/chaos.md.
+
+As in chaos.py each shard appends to a file of its own below build/kills and continues where it stopped. The page is
+made from docs/kills.json, which `--page` updates with the files of all shards. The exit code is 1 after a violation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ml.playground.chaos import shard
+from ml.playground.chaos.environment import ChaosEnvironment
+from ml.playground.chaos.killed_verbs import FLUSH_SECONDS, VERBS, KilledVerbs
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS, FIGURES, PAGE = ROOT / "build/kills", ROOT / "docs/kills.json", ROOT / "docs/chaos.md"
+BEGIN, END = "<!-- kills: begin -->", "<!-- kills: end -->"
+TRIALS, TRIALS_OF_AN_ENVIRONMENT = 200, 50
+
+
+def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """Per verb: kills, those before its end, and reruns that repaired; and the trials that violated an invariant."""
+    verbs: dict[str, list[int]] = {verb: [0, 0, 0] for verb in VERBS}
+    for trial in trials:
+        for verb, _, running, error in trial["killed"]:
+            counts = verbs[verb]
+            counts[0] += 1
+            counts[1] += bool(running)
+            counts[2] += not error
+    return {
+        "trials": len(trials),
+        "verbs": verbs,
+        "violations": {str(trial["seed"]): trial["violations"] for trial in trials if trial["violations"]},
+    }
+
+
+def table(counted: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    rows = [
+        f"| {verb} | {kills} | {running} | {repaired} |"
+        for verb, (kills, running, repaired) in counted["verbs"].items()
+    ]
+    violated = [f"| {seed} | {'; '.join(texts)} |" for seed, texts in counted["violations"].items()]
+    return "\n".join(
+        [
+            f"{counted['trials']} trials. Violations: {len(counted['violations'])}.",
+            "",
+            "| verb | kills | of these, before its end | one rerun repaired |",
+            "|---|---:|---:|---:|",
+            *rows,
+            *(["", "| trial | violation |", "|---|---|", *violated] if violated else []),
+        ]
+    )
+
+
+def rendered() -> str:
+    """The page with the table of the committed figures."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return f"{before}{BEGIN}\n\n{table(json.loads(FIGURES.read_text(encoding='utf-8')))}\n\n{END}{after}"
+
+
+def page() -> None:
+    """Updates the figures with the results below build/kills, and the page with the figures."""
+    found = {line["seed"]: line for file in sorted(RESULTS.glob("*.jsonl")) for line in shard.read(file)}
+    if found:
+        counted = figures([found[seed] for seed in sorted(found)])
+        FIGURES.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(rendered(), encoding="utf-8")
+
+
+def play(seeds: list[int], results: Path) -> int:
+    """Plays the trials that `results` does not have yet, and appends each; the number that violated an invariant."""
+    done = {line["seed"] for line in shard.read(results)}
+    left, violated = [seed for seed in seeds if seed not in done], 0
+    for start in range(0, len(left), TRIALS_OF_AN_ENVIRONMENT):
+        with (
+            tempfile.TemporaryDirectory(prefix="fraudops-kills-") as folder,
+            ChaosEnvironment(ROOT, Path(folder), flush_seconds=FLUSH_SECONDS) as made,
+        ):
+            trials = KilledVerbs(made)
+            for seed in left[start : start + TRIALS_OF_AN_ENVIRONMENT]:
+                trial = trials.run(seed)
+                violated += bool(trial.violations)
+                with results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(trial.as_json()) + "\n")
+                moments = ", ".join(f"{each.verb} after {each.seconds:.2f} s" for each in trial.killed)
+                print(f"{seed:>5} {moments}; {'; '.join(trial.violations) or 'invariants hold'}", flush=True)
+    return violated
+
+
+def main() -> int:
+    """Plays a shard, or writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shard", default="0/1", help="I/N: every N-th trial, from the I-th on")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="the last trial")
+    parser.add_argument("--page", action="store_true", help="write docs/kills.json and docs/chaos.md, play nothing")
+    given = parser.parse_args()
+    if given.page:
+        page()
+        return 0
+    number, of = map(int, given.shard.split("/"))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    results = RESULTS / f"shard-{number}-of-{of}.jsonl"
+    return 1 if play(list(range(number + 1, given.trials + 1, of)), results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
