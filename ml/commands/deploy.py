@@ -20,7 +20,7 @@ from ml import clock, config
 from ml.aws import deployment_records, endpoint, platform_stack
 from ml.aws.capture.model_answers import ModelAnswers
 from ml.aws.capture.text_inputs import TextInputs
-from ml.console import note, stage
+from ml.console import command, note, stage
 from ml.errors import DeploymentFailed, FraudopsError, GitError, Refused
 from ml.gitops import approvals
 from ml.gitops import serving_pointer as serving
@@ -72,6 +72,8 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
         status.failed(str(error))
         runner_commands.summary(step_summary.not_deployed(number, plan.commit, str(error)))
         raise
+    if result.canary_warning:
+        command(runner_commands.annotate("warning", result.canary_warning))
     status.succeeded(f"Approval {number:04d} serves ({result.state}); known transactions were scored as it scores them")
     runner_commands.summary(step_summary.deployed(result, _close_stale(repository, number, main)))
     return result
@@ -165,6 +167,7 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
         superseded=superseded,
         smoke=result,
         canary=str(canary.comparison) if canary else None,
+        canary_warning=canary.warning if canary else None,
         history_uri=uri,
         seconds=time.monotonic() - began,
     )

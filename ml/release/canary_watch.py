@@ -101,6 +101,19 @@ class CanaryWatch:
             return
         self.failure = None
 
+    def repeat_failed_look(self) -> None:
+        """Looks once more, at once, if the last look failed. For the end of the watch."""
+        if self.failure is not None:
+            self._next = None
+            self.look()
+
+    @property
+    def warning(self) -> str | None:
+        """What a person must know of a watch that has ended: its last answers were not compared, and why."""
+        if self.failure is None:
+            return None
+        return f"The last answers of the canary were not compared with its model's baseline: {self.failure}"
+
     @property
     def comparison(self) -> Comparison:
         """The last comparison."""

@@ -25,5 +25,7 @@ class DeploymentResult:
     smoke: Smoke | None = None
     canary: str | None = None
     """How the canary's answers compared with the model's baseline; None without a canary."""
+    canary_warning: str | None = None
+    """That the canary's last answers were not compared, and why; None if they were, and without a canary."""
     history_uri: str | None = None
     seconds: float | None = None

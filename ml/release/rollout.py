@@ -82,7 +82,8 @@ def answer(answers: deployment_records.Answers, identifier: str, arn: str, limit
 def wait(name: str, configuration: str, limit: float, canary: CanaryWatch | None = None) -> None:
     """Waits until the endpoint has settled on `configuration`; DeploymentFailed if it has not after `limit` s.
 
-    `canary` compares the new model's answers meanwhile; what it found is part of a failure's reason.
+    `canary` compares the new model's answers meanwhile; what it found is part of a failure's reason. If its last look
+    failed, it looks once more. If that fails too, `canary.warning` says so: the model serves, so it is no failure.
     """
     state = endpoint.settled(
         name,
@@ -100,7 +101,5 @@ def wait(name: str, configuration: str, limit: float, canary: CanaryWatch | None
         reason = state.reason or "SageMaker gave no reason; see the endpoint's log"
         found = "" if canary is None else f". When last compared, {canary.comparison}"
         raise DeploymentFailed(f"the endpoint did not take {configuration}: {reason.rstrip('.')}{found}")
-    if canary is not None and canary.failure is not None:
-        raise DeploymentFailed(
-            f"{configuration} serves, but its answers as a canary could not be compared: {canary.failure}"
-        )
+    if canary is not None:
+        canary.repeat_failed_look()

@@ -30,6 +30,7 @@ def deployed(result: DeploymentResult, closed: Sequence[int] = ()) -> str:
         ("provenance", "signed statement verified" if result.signed else "no signed statement"),
         ("smoke test", checked),
         *([("canary", text(result.canary))] if result.canary else []),
+        *([("warning", text(result.canary_warning))] if result.canary_warning else []),
         ("rejected as superseded", ", ".join(map(code, result.superseded)) or "none"),
         *([("pull requests closed as superseded", ", ".join(f"#{each}" for each in closed))] if closed else []),
         ("commit", code(result.commit)),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ml.aws import session
+from ml.aws import cloudwatch_metrics, deployment_records, session
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.commands.deploy import deploy
-from ml.errors import DeploymentFailed, Refused
+from ml.errors import CloudError, DeploymentFailed, Refused
 from ml.release import canary_watch
 from tests.harness.aws.workflow_identity import WorkflowIdentity
 from tests.harness.platform import canaries
@@ -81,6 +81,31 @@ def test_deploy_role_may_compare_a_canary(env: ServedPlatform, monkeypatch: pyte
     assert [line["action"] for line in decided if line["decision"] != "allowed"] == []
     used = {sid for line in decided for _, sid in line["statements"]}
     assert {"ListCanaryAnswers", "ReadCanaryAnswers", "PublishCanaryMetrics"} <= used
+
+
+def test_canary_that_could_not_be_compared_is_a_warning(
+    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model serves: the smoke test runs, the record says succeeded, the summary and the run have the reason."""
+
+    def refuse(*_: object, **__: object) -> int:
+        raise CloudError("CloudWatch cannot be reached")
+
+    monkeypatch.setattr(cloudwatch_metrics, "publish", refuse)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    env.approve(env.register(SOUND))
+    with traffic(env, monkeypatch, per_minute=6):
+        result = deploy(env.root)
+    warning = "The last answers of the canary were not compared with its model's baseline: CloudWatch cannot be reached"
+    assert (result.state, result.canary_warning) == ("updated", warning)
+    assert result.smoke is not None
+    recorded = deployment_records.history(env.where.bucket)[-1]
+    assert (recorded.approval, recorded.status, recorded.reason) == (2, "succeeded", "")
+    assert recorded.smoke is not None
+    assert warning in (tmp_path / "summary.md").read_text("utf-8")
+    assert f"::warning::{warning}" in capsys.readouterr().err
+    assert env.answers()["model_version"] == "0002"
 
 
 @pytest.mark.parametrize(

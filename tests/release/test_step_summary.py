@@ -11,7 +11,7 @@ from tests.harness.github.rendered_markdown import HOSTILE, assert_hostile_text_
 
 
 def test_deployment_is_a_table() -> None:
-    """It names what serves, the endpoint's smoke test, and what was superseded."""
+    """It names what serves, the endpoint's smoke test, a warning about its canary, and what was superseded."""
     done = DeploymentResult(
         state="updated",
         commit="c" * 40,
@@ -22,11 +22,21 @@ def test_deployment_is_a_table() -> None:
         endpoint_config="fraudops-production-0007-abc",
         superseded=("arn:6",),
         smoke=Smoke(rows=99, alerts=3, largest_difference=0.0),
+        canary_warning="The last answers of the canary were not compared",
         history_uri="s3://lake/deploy/history/x.json",
         seconds=61.2,
     )
     html = render(step_summary.deployed(done, closed=(4,)))
-    for part in ("Approval 0007 serves", "99 known transactions", "arn:6", "#4", "61 s", "history/x.json", "<table>"):
+    for part in (
+        "Approval 0007 serves",
+        "99 known transactions",
+        "arn:6",
+        "#4",
+        "61 s",
+        "history/x.json",
+        "not compared",
+        "<table>",
+    ):
         assert part in html
 
 
