@@ -1,6 +1,8 @@
 """Reads stored drift checks and their reports from the lake, and makes the table of drift by input and window.
 
-A report is untrusted: it is copied only if its own policy, before anything else in it, lets it load and run nothing.
+A report is untrusted. It is copied only if it begins with the policy under which it loads and runs nothing and sends no
+form, and has no element that the policy does not restrict. Reports that older versions wrote under a weaker policy are
+left out: a forger could always use that one.
 """
 
 from __future__ import annotations
@@ -20,13 +22,19 @@ from ml.report.heat_tables import Cell, Row
 from ml.site import wording
 from ml.site.values import DriftState
 
-_HARMLESS = re.compile(
-    rb'<!doctype html>\s*<html lang="en">\s*<head>\s*<meta charset="utf-8">\s*<meta name="viewport"[^<>]*>\s*'
-    rb"""<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; """
-    rb"""style-src 'unsafe-inline'(?:; [a-z-]+ 'none')*">"""
-)
-_SHORT_DAYS = 27
-"""A window at least this long is named by its month."""
+_HEAD = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
+style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+"""
+"""What ml/report/templates/page.html begins with."""
+_OUTSIDE_POLICY = re.compile(rb"<(?:meta|base|link)", re.I)
+"""Elements that may leave the page or connect to a host whatever the policy says. Reports escape `<` in text."""
+_MONTH_DAYS = 27
+"""A window of at least so many days is named by its month."""
 
 
 def read(checks: Checks, windows: Iterable[tuple[datetime, datetime]]) -> tuple[DriftState, ...]:
@@ -40,8 +48,8 @@ def read(checks: Checks, windows: Iterable[tuple[datetime, datetime]]) -> tuple[
 
 
 def is_harmless(page: bytes) -> bool:
-    """Whether a report begins with the policy of our pages, so that a browser loads and runs nothing in it."""
-    return _HARMLESS.match(page) is not None
+    """Whether a browser loads and runs nothing in a report, and leaves it only on a click."""
+    return page.startswith(_HEAD) and _OUTSIDE_POLICY.search(page, len(_HEAD)) is None
 
 
 def heat_rows(states: Sequence[DriftState], floor: float) -> list[Row]:
@@ -102,7 +110,7 @@ def _report(uri: str) -> tuple[bytes | None, str]:
     except DataError as error:
         return None, str(error)
     if not is_harmless(content):
-        return None, f"{uri} is no report of this program: it does not begin with its policy"
+        return None, f"{uri} is not copied: it is not in the form of this version's reports, which can load nothing"
     return content, ""
 
 
@@ -120,5 +128,5 @@ def _cell(state: DriftState, name: str, floor: float) -> Cell:
 
 
 def _short(state: DriftState) -> str:
-    long = (state.end - state.start).days >= _SHORT_DAYS
+    long = (state.end - state.start).days >= _MONTH_DAYS
     return f"{state.start:%b %y}" if long else f"{state.start.day} {state.start:%b}"

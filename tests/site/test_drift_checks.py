@@ -84,20 +84,28 @@ def test_windows_without_a_check_and_missing_reports(checks: Checks) -> None:
         lambda page: page.replace(b"<head>", b"<head><script>alert(1)</script>"),
         lambda page: page.replace(b"default-src 'none'", b"default-src *"),
         lambda page: page.replace(b"; base-uri 'none'", b"; script-src *"),
+        lambda page: page.replace(b"; base-uri 'none'; form-action 'none'", b""),
         lambda page: page.replace(b'<meta charset="utf-8">', b'<meta http-equiv="refresh" content="0;url=//x">'),
+        lambda page: page.replace(b'"viewport"', b'"viewport" http-equiv="refresh"').replace(b"width=", b"0;url=//x"),
+        lambda page: page.replace(b"</body>", b"<META/http-equiv=refresh content='0;url=//x'></body>"),
+        lambda page: page.replace(b"<title>", b'<link rel="preconnect" href="https://x.invalid"><title>'),
+        lambda page: page.replace(b"<title>", b'<base href="https://x.invalid"><title>'),
         lambda page: HOSTILE.encode(),
     ],
 )
 def test_report_without_the_policy_is_not_copied(checks: Checks, forge: object) -> None:
-    """A page in the lake that could load or run something is left out, and named."""
+    """A page in the lake that could load, run or send something is left out, and named; so is an older version's."""
     assert callable(forge)
+    assert forge(REPORT) != REPORT
     uri = checks.uri("reports", *WINDOW, "report.html")
     assert drift_checks.is_harmless(REPORT)
     s3_objects.write(uri, forge(REPORT), "text/html")
     checks.write(document(uri))
     (state,) = drift_checks.read(checks, checks.windows())
     assert state.report is None
-    assert state.report_missing == f"{uri} is no report of this program: it does not begin with its policy"
+    assert state.report_missing == (
+        f"{uri} is not copied: it is not in the form of this version's reports, which can load nothing"
+    )
 
 
 @pytest.mark.parametrize(
