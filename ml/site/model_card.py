@@ -104,11 +104,13 @@ def card(site: Site, record: ApprovalRecord) -> Card:
 
 
 def state(site: Site, approval: int) -> str:
-    """In a few words: whether the model serves, has served, or never did."""
+    """In a few words: whether the model serves, has served, or never did; offline, whether Git names it or has."""
     current = site.current
     if site.offline:
-        named = current is not None and current.approval == approval
-        return "named by Git" if named else "replaced"
+        if current is not None and current.approval == approval:
+            return "named by Git"
+        named = any(each.approval == approval for each in site.periods)
+        return "no longer named by Git" if named else "was never named by Git"
     if current is not None and current.approval == approval and current.start is not None:
         return f"serves since {wording.moment(current.start)}"
     served = [(each.start, each.end) for each in site.periods if each.approval == approval]

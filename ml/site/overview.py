@@ -71,12 +71,10 @@ def _metric(card: Card, name: str) -> str:
 
 
 def _heading(site: Site) -> str:
-    current = site.current
-    if current is None or current.approval is None:
-        return "Nothing serves"
+    approval = site.current.approval if site.current is not None else None
     if site.offline:
-        return f"Git names model {number(current.approval)}"
-    return f"Model {number(current.approval)} serves"
+        return "Git names no model" if approval is None else f"Git names model {number(approval)}"
+    return "Nothing serves" if approval is None else f"Model {number(approval)} serves"
 
 
 def _sentences(site: Site) -> Iterable[str]:

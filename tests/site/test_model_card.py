@@ -63,7 +63,9 @@ def test_threshold_that_wastes_precision_is_a_limit() -> None:
     [
         ((period(1, at(3), None),), False, "serves since 1 March 2026, 07:00 UTC"),
         ((period(1, at(3), None),), True, "named by Git"),
-        ((period(2, at(3), None),), True, "replaced"),
+        ((period(1, at(3), at(4)), period(2, at(4), None)), True, "no longer named by Git"),
+        ((period(1, at(3), at(4)), period(None, at(4), None)), True, "no longer named by Git"),
+        ((period(2, at(3), None),), True, "was never named by Git"),
         ((period(1, at(3), None, start=None),), False, "was not deployed"),
         (
             (period(1, at(3), at(4)), period(2, at(4), at(5)), period(1, at(5), at(6)), period(2, at(6), None)),

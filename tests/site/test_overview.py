@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from ml.site import model_card, overview
 from tests.harness.aws.deployments import finished
 from tests.site.sites import at, period, site
@@ -47,6 +49,13 @@ def test_without_sources_the_page_says_so() -> None:
     assert (offline.heading, offline.alerts, offline.drift) == ("Git names model 0001", "not known", "not known")
     assert offline.next_check == "drift.yml on main has no daily schedule"
     assert overview.now(site(checks=())).drift == "no window was checked yet"
+
+
+@pytest.mark.parametrize(("offline", "heading"), [(True, "Git names no model"), (False, "Nothing serves")])
+def test_pointer_to_nothing_is_a_heading(*, offline: bool, heading: str) -> None:
+    """Git alone does not know what serves."""
+    periods = (period(1, at(3), at(4)), period(None, at(4), None))
+    assert overview.now(site(periods=periods, offline=offline)).heading == heading
 
 
 def test_models_are_lines_with_what_serves_marked() -> None:
