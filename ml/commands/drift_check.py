@@ -71,13 +71,14 @@ def check(
         report_only: store and report the verdicts; create no request and do not call GitHub.
         handed_over: create no request; write the decisions that are due, with their training windows, as the step
             output `hand_over` for `fraudops drift request`.
-        report_file: where a copy of the window's report goes, for the workflow that links it.
+        report_file: where a copy of the window's report goes, for the workflow that links it; copied last.
 
     Raises:
         UsageError: `window` is invalid.
         ConfigError: drift.yaml or production.yaml is invalid. Or model.yaml or gate.yaml is invalid: they are
             read only to create requests, after the verdicts are stored.
         CloudError, DataError, Refused: the input cannot be read, or the model archive is not the approved one.
+        FraudopsError: `report_file` cannot be written. All else is done.
         GitError, GitHubError: the request was not created. The verdicts are stored; run the check again.
     """
     repository, now = Repository.find(root), clock.now()
@@ -110,8 +111,6 @@ def check(
     no_labels = _missing_labels(monitor, past, rules, now)
     for each in checks:
         check_artifacts.write(monitor, each, past)
-    if report_file is not None:
-        check_artifacts.copy_report(checks[-1], report_file)
     if latest:
         published = cloudwatch_metrics.publish(
             monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm, no_labels), at=now
@@ -142,10 +141,12 @@ def check(
         verdict=result.verdict,
         request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
         no_traffic=str(no_traffic is not None).lower(),
-        report=str(report_file or ""),
     )
     runner_commands.summary(step_summary.drift_check(result, checks, past, handed_over=handed_over))
     _annotate(result)
+    if report_file is not None:
+        check_artifacts.copy_report(checks[-1], report_file)
+        runner_commands.output(report=str(report_file))
     return result
 
 

@@ -48,6 +48,7 @@ def copy_report(check: Check, file: Path) -> None:
 
     Raises:
         CloudError: the page cannot be read.
+        DataError: the page is missing in the lake.
         FraudopsError: `file` cannot be written.
     """
     content = s3_objects.read(check.document["report"])

@@ -107,9 +107,28 @@ def test_report_is_copied_for_the_workflow(env: MonitoredEndpoint, tmp_path: Pat
     for file in (tmp_path / "drift-report.html", tmp_path / "missing" / "drift-report.html"):
         check(env.root, report_file=file)
         assert file.read_bytes() == s3_objects.read(f"s3://{BUCKET}/{FOLDER}/reports/{FEBRUARY}/report.html")
+
+
+def test_report_that_cannot_be_copied_fails_last(
+    env: MonitoredEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics and summary are published and the request is created; there is no output that names a report."""
+    env.month(2)
+    for month in (3, 4):
+        env.at(f"2026-{month:02d}-01T05:17:00Z")
+        check(env.root)
+        env.month(month, shift=0.6)
+    env.at("2026-05-01T05:17:00Z")
     (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
     with pytest.raises(FraudopsError, match="cannot be written"):
         check(env.root, report_file=tmp_path / "file" / "drift-report.html")
+    assert metric("Checks") == metric("Drift") == 1
+    assert "### Drift: data" in env.summary
+    assert len(env.requests()) == 1
+    outputs = (tmp_path / "outputs").read_text("utf-8")
+    assert "verdict<<" in outputs
+    assert "report<<" not in outputs
 
 
 def test_next_check_completes_an_aborted_report(env: MonitoredEndpoint) -> None:
