@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from ml.aws import session
 from ml.errors import CloudError
 
 _MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+_CONFIGURATION = re.compile(r"-(\d{4,})-[0-9a-f]{12}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,12 @@ class State:
     def moving(self) -> bool:
         """Whether the endpoint is changing to another state."""
         return self.status in _MOVING
+
+    @property
+    def approval(self) -> int | None:
+        """The approval that serves, from the name that the deploy function gives its configuration; None if unknown."""
+        found = _CONFIGURATION.search(self.configuration)
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, kw_only=True)

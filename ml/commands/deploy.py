@@ -114,7 +114,9 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
                 f"{endpoint.serving(name)} since before this deployment; nothing was changed. Run it again"
             )
     started, began, identifier = clock.now(), time.monotonic(), str(uuid.uuid4())
-    canary = _canary(plan, artifact, where.bucket, started)
+    canary, not_compared = None, _why_not_compared(plan, before)
+    if plan.serving.rollout.canary is not None and not_compared is None:
+        canary = _canary(plan, plan.serving.rollout.canary, artifact, where.bucket, started)
     order = deployment_records.order(
         identifier, plan.record, plan.serving, commit=plan.commit, serving_sha256=plan.serving_sha256
     )
@@ -166,18 +168,26 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
         endpoint_config=configuration,
         superseded=superseded,
         smoke=result,
-        canary=str(canary.comparison) if canary else None,
+        canary=str(canary.comparison) if canary else not_compared,
         canary_warning=canary.warning if canary else None,
         history_uri=uri,
         seconds=time.monotonic() - began,
     )
 
 
-def _canary(plan: _Plan, model: Artifact, bucket: str, since: datetime) -> CanaryWatch | None:
-    """What compares the canary's answers; None without a canary."""
-    settings, document = plan.serving.rollout.canary, model.model.document
-    if settings is None:
+def _why_not_compared(plan: _Plan, before: endpoint.State | None) -> str | None:
+    """Why a canary's answers are not compared; None if they are, and without a canary."""
+    number = plan.record.approval
+    if plan.serving.rollout.canary is None or before is None or before.approval != number:
         return None
+    why = f"not compared: approval {number:04d} served before, and its fleets' answers cannot be told apart"
+    note(f"The canary is {why}")
+    return why
+
+
+def _canary(plan: _Plan, settings: config.Canary, model: Artifact, bucket: str, since: datetime) -> CanaryWatch:
+    """What compares the canary's answers."""
+    document = model.model.document
     answers = ModelAnswers(
         bucket,
         plan.serving.endpoint,

@@ -24,7 +24,7 @@ class DeploymentResult:
     superseded: tuple[str, ...] = ()
     smoke: Smoke | None = None
     canary: str | None = None
-    """How the canary's answers compared with the model's baseline; None without a canary."""
+    """How the canary's answers compared with the model's baseline, or why they were not; None without a canary."""
     canary_warning: str | None = None
     """That the canary's last answers were not compared, and why; None if they were, and without a canary."""
     history_uri: str | None = None

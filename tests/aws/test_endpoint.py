@@ -48,6 +48,22 @@ def test_endpoint_is_described(cloud: None) -> None:
     assert endpoint.serving(NAME) == f"endpoint {NAME} is InService on c"
 
 
+@pytest.mark.parametrize(
+    ("configuration", "approval"),
+    [
+        (f"{NAME}-0007-0123456789ab", 7),
+        (f"{NAME}-12345-0123456789ab", 12345),
+        ("fraudops-0007-0123456789ab-0008-ba9876543210", 8),
+        ("by-hand", None),
+        ("", None),
+    ],
+)
+def test_configuration_names_its_approval(configuration: str, approval: int | None) -> None:
+    """As the deploy function names it; None for another's configuration."""
+    state = endpoint.State(name=NAME, status="InService", configuration=configuration, reason="")
+    assert state.approval == approval
+
+
 def test_wait_ends_in_a_settled_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait passes through all states on the way."""
     states(monkeypatch, ("Creating", "c", ""), ("Updating", "c", ""), ("InService", "d", ""))

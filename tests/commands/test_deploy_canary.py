@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ml import config
 from ml.aws import cloudwatch_metrics, deployment_records, session
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
@@ -106,6 +107,18 @@ def test_canary_that_could_not_be_compared_is_a_warning(
     assert warning in (tmp_path / "summary.md").read_text("utf-8")
     assert f"::warning::{warning}" in capsys.readouterr().err
     assert env.answers()["model_version"] == "0002"
+
+
+def test_canary_of_the_same_approval_is_not_compared(env: ServedPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both fleets answer with its version; the result says so, and no evidence is published."""
+    serving = env.workspace.text(config.SERVING).replace("count: 2", "count: 3")
+    env.workspace.write({config.SERVING: serving}, "Serve with three instances")
+    with traffic(env, monkeypatch, per_minute=6) as sent:
+        result = deploy(env.root)
+    assert (result.state, result.approval, result.canary_warning) == ("updated", 1, None)
+    assert result.canary == "not compared: approval 0001 served before, and its fleets' answers cannot be told apart"
+    assert sent.seconds >= 600
+    assert canaries.published(env, canary_watch.ANSWERS, canaries.START) == []
 
 
 @pytest.mark.parametrize(
