@@ -112,9 +112,10 @@ def _alerts(site: Site) -> str:
     if found is None or not found.decided:
         return "not known"
     share = wording.percent(found.alerts / found.decided)
+    by = "" if found.decided == found.rows else f" that model {number(found.approval)} decided"
     return (
-        f"{wording.rate(found.alerts_a_day)} a day: {found.alerts:,} of {found.decided:,} transactions ({share}) from "
-        f"{wording.span(found.start, found.end)}"
+        f"{wording.rate(found.alerts_a_day)} a day: {found.alerts:,} of {found.decided:,} transactions{by} ({share}) "
+        f"from {wording.span(found.start, found.end)}"
     )
 
 

@@ -108,8 +108,9 @@ class DriftState:
 
     @property
     def alerts_a_day(self) -> float:
-        """The alerts per day of the window."""
-        return self.alerts / max((self.end - self.start).total_seconds() / 86_400, 1e-9)
+        """The alerts to expect on a day of the window, if the model decided all its rows; another may have begun it."""
+        days = max((self.end - self.start).total_seconds() / 86_400, 1e-9)
+        return self.alerts / max(self.decided, 1) * self.rows / days
 
 
 @dataclass(frozen=True, kw_only=True)

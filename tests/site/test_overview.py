@@ -8,7 +8,7 @@ import pytest
 
 from ml.site import model_card, overview
 from tests.harness.aws.deployments import finished
-from tests.site.sites import at, period, site
+from tests.site.sites import at, check, period, site
 
 
 def test_now_answers_in_words() -> None:
@@ -22,6 +22,14 @@ def test_now_answers_in_words() -> None:
     assert now.drift.endswith(". Against model 0001; checked on 1 June 2026, 05:00 UTC.")
     assert now.requests == "1, since 1 June 2026"
     assert now.next_check == "3 June 2026, 05:00 UTC"
+
+
+def test_alerts_of_a_model_that_decided_a_part_are_scaled_to_the_traffic() -> None:
+    """Another model decided the first half of the month: 113 alerts on 12,000 of 24,000 rows are 7.3 a day too."""
+    half = check(5, 1, {"V28": 0.33}, decided=12_000, alerts=113)
+    assert overview.now(site(checks=(half,))).alerts == (
+        "7.3 a day: 113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026"
+    )
 
 
 def test_merged_model_that_is_not_deployed_is_named() -> None:
