@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from aws_resources import unique_name
+from local_aws import s3_listing
 from local_aws.server import ACCOUNT, LocalAws
 
 KEYS = ("a/1 &<x>", "a/deep/2", "a/deep/3", "a/é+", "b/1", "c")
@@ -89,3 +92,23 @@ def test_listing_follows_changes(aws: LocalAws, bucket: str) -> None:
         s3.delete_object(Bucket=bucket, Key="a/0", VersionId=version["VersionId"])
     assert listed(Prefix="a/") == ["a/1 &<x>", "a/deep/2", "a/deep/3", "a/é+"]
     assert listed() == [item["Key"] for item in s3.list_objects(Bucket=bucket)["Contents"]]
+
+
+def test_object_that_is_stored_while_names_are_sorted_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other thread's write waits for the names, so that none is missing from them."""
+    from moto.s3.models import _VersionedKeyStore
+
+    store = _VersionedKeyStore()
+    store["a"] = 1
+    writer = threading.Thread(target=store.__setitem__, args=("b", 2))
+
+    def slowly(names: Iterable[str]) -> list[str]:
+        found = sorted(names)
+        writer.start()
+        writer.join(0.2)  # time enough to write, if nothing made it wait
+        return found
+
+    monkeypatch.setattr(s3_listing, "sorted", slowly, raising=False)
+    assert s3_listing._names(store, "") == ["a"]
+    writer.join()
+    assert s3_listing._names(store, "") == ["a", "b"]

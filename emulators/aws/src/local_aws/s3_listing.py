@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,6 +21,8 @@ are left to moto."""
 _END = "</ListBucketResult>"
 _LAST = chr(0x10FFFF)
 """Sorts after every character of a key."""
+_lock = Lock()
+"""Held where a store or its sorted names change: requests are threads."""
 
 
 def install() -> None:
@@ -36,19 +39,21 @@ def _keep_names_in_order() -> None:
 
     def put(change: Any) -> Any:
         def changed(store: Any, name: str, value: Any) -> None:
-            new = name not in store
-            change(store, name, value)
-            if new and hasattr(store, "sorted_names"):
-                insort(store.sorted_names, name)
+            with _lock:
+                new = name not in store
+                change(store, name, value)
+                if new and hasattr(store, "sorted_names"):
+                    insort(store.sorted_names, name)
 
         return changed
 
     remove = _VersionedKeyStore.pop
 
     def pop(store: Any, name: str) -> None:
-        remove(store, name)
-        if hasattr(store, "sorted_names"):
-            del store.sorted_names[bisect_left(store.sorted_names, name)]
+        with _lock:
+            remove(store, name)
+            if hasattr(store, "sorted_names"):
+                del store.sorted_names[bisect_left(store.sorted_names, name)]
 
     _VersionedKeyStore.__setitem__ = put(_VersionedKeyStore.__setitem__)
     _VersionedKeyStore.setlist = put(_VersionedKeyStore.setlist)
@@ -57,10 +62,11 @@ def _keep_names_in_order() -> None:
 
 def _names(store: Any, prefix: str) -> list[str]:
     """The names of moto's key store that begin with `prefix`, in order."""
-    if not hasattr(store, "sorted_names"):
-        store.sorted_names = sorted(dict(store))
-    names: list[str] = store.sorted_names
-    return names[bisect_left(names, prefix) : bisect_right(names, prefix + _LAST)]
+    with _lock:
+        if not hasattr(store, "sorted_names"):
+            store.sorted_names = sorted(dict(store))
+        names: list[str] = store.sorted_names
+        return names[bisect_left(names, prefix) : bisect_right(names, prefix + _LAST)]
 
 
 def _live(store: Any, name: str) -> Any:
