@@ -90,7 +90,7 @@ years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: d
 	$(BIN)/python -m tests.benchmarks.gate_power --shard $(SHARD) $(if $(filter 0/1,$(SHARD)),--write)
 	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(OPTIONS)
 
-# Appends to build/chaos and continues where it stopped.
+# Both append to a folder below build/ and continue where they stopped.
 kills: .venv/dev.stamp  ## Verbs killed at random moments, and run again: docs/chaos.md (hours; SHARD=0/2: every second trial; OPTIONS=--page: the page alone)
 	$(BIN)/python -m tests.benchmarks.kills --shard $(SHARD) $(OPTIONS)
 

@@ -24,14 +24,16 @@ TRIALS, TRIALS_OF_AN_ENVIRONMENT = 200, 50
 
 
 def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """Per verb: kills, those before its end, and reruns that repaired; and the trials that violated an invariant."""
-    verbs: dict[str, list[int]] = {verb: [0, 0, 0] for verb in VERBS}
+    """Per verb: kills, and those that a rerun repaired; and the trials that violated an invariant.
+
+    A verb that had ended before its moment was not killed. A rerun repaired if it ended with 0, in a trial without
+    violations.
+    """
+    verbs: dict[str, list[int]] = {verb: [0, 0] for verb in VERBS}
     for trial in trials:
         for verb, _, running, error in trial["killed"]:
-            counts = verbs[verb]
-            counts[0] += 1
-            counts[1] += bool(running)
-            counts[2] += not error
+            verbs[verb][0] += bool(running)
+            verbs[verb][1] += bool(running and not error and not trial["violations"])
     return {
         "trials": len(trials),
         "verbs": verbs,
@@ -41,17 +43,14 @@ def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
 
 def table(counted: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    rows = [
-        f"| {verb} | {kills} | {running} | {repaired} |"
-        for verb, (kills, running, repaired) in counted["verbs"].items()
-    ]
+    rows = [f"| {verb} | {kills} | {repaired} |" for verb, (kills, repaired) in counted["verbs"].items()]
     violated = [f"| {seed} | {'; '.join(texts)} |" for seed, texts in counted["violations"].items()]
     return "\n".join(
         [
             f"{counted['trials']} trials. Violations: {len(counted['violations'])}.",
             "",
-            "| verb | kills | of these, before its end | one rerun repaired |",
-            "|---|---:|---:|---:|",
+            "| verb | kills | one rerun repaired |",
+            "|---|---:|---:|",
             *rows,
             *(["", "| trial | violation |", "|---|---|", *violated] if violated else []),
         ]

@@ -125,8 +125,8 @@ class KilledVerbs:
                 environment.aws.settle()
                 violations += invariants.check(observe(environment, runs), invariants.ALWAYS)
                 environment.checkout()
-            code, seconds, said = self._process(step.arguments)
-            error = "" if code == 0 else f"exit code {code}: {said}"
+            code, seconds, last_line = self._process(step.arguments)
+            error = "" if code == 0 else f"exit code {code}: {last_line}"
             if learning:
                 self._seconds[step.verb] = seconds
             else:
@@ -164,7 +164,7 @@ class KilledVerbs:
         ]
 
     def _process(self, arguments: Sequence[str], *, kill_after: float | None = None) -> tuple[int, float, str]:
-        """Runs a verb; its exit code, the seconds that it took, and the end of what it said."""
+        """Runs a verb; its exit code, the seconds that it took, and its last line."""
         log = self._environment.folder / "verb.log"
         began = time.monotonic()
         with log.open("wb") as output:
@@ -181,8 +181,8 @@ class KilledVerbs:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        said = log.read_text("utf-8", errors="replace").strip().splitlines()
-        return process.returncode, time.monotonic() - began, said[-1] if said else ""
+        lines = log.read_text("utf-8", errors="replace").strip().splitlines()
+        return process.returncode, time.monotonic() - began, lines[-1] if lines else ""
 
     def _month_of_traffic(self) -> None:
         """Sends rows to the endpoint for a month, and puts their labels into the inbox."""
