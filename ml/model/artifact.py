@@ -48,6 +48,7 @@ CODE: Mapping[str, str] = MappingProxyType(
         "code/ml/model/part_scorer.py": "ml/model/part_scorer.py",
         "code/ml/model/scoring_responses.py": "ml/model/scoring_responses.py",
         "code/ml/model/explanation.py": "ml/model/explanation.py",
+        "code/ml/model/request_json.py": "ml/model/request_json.py",
         "code/ml/model/request_parser.py": "ml/model/request_parser.py",
         "code/ml/model/scorer.py": "ml/model/scorer.py",
         "code/ml/model/time_units.py": "ml/model/time_units.py",

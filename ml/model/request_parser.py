@@ -15,24 +15,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ml.model import category_levels, scoring_responses, time_units
+from ml.model import category_levels, request_json, scoring_responses, time_units
 from ml.model.category_levels import Levels
 from ml.model.model_document import ModelDocument
-from ml.model.scoring_responses import EVENT_ID, MAX_BODY, MAX_EXPLAINED, MAX_ROWS, PayloadError, bad, short
+from ml.model.request_json import FINITE
+from ml.model.scoring_responses import EVENT_ID, MAX_EXPLAINED, MAX_ROWS, PayloadError, bad, short
 
 MAX_EVENT_ID = 128  # as in data_contract.py, which is not part of the archive
 # A digit can match in one way only: with \d+\.?\d* a long field would take time in the square of its length.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_FINITE = "a finite number"
-CALIBRATED, EXPLAIN = "calibrated", "explain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +85,12 @@ class RequestParser:
             PayloadError: 400 invalid content, 413 too large or too many rows, 415 unsupported type.
         """
         kind, parameters = scoring_responses.content_type(content_type)
-        text, calibrated = _decode(body), False
+        text, calibrated = request_json.decode(body), False
         given: list[Sequence[Any]] | None = None
         if kind == scoring_responses.CSV:
             rows, ids = self._parse_csv(text, dict(parameters).get("header"))
         elif kind == scoring_responses.JSON:
-            instances, calibrated, explain = _instances(_json(text, None), self._known)
+            instances, calibrated, explain = request_json.instances(request_json.json_value(text, None), self._known)
             if explain and len(instances) > MAX_EXPLAINED:
                 raise scoring_responses.too_many_to_explain()
             given = [] if explain else None
@@ -102,7 +99,7 @@ class RequestParser:
             lines = text.split("\n")
             while lines and not lines[-1].strip():
                 lines.pop()
-            rows, ids = self._parse_rows(lines, _json_line)
+            rows, ids = self._parse_rows(lines, request_json.json_line)
         if not rows:
             raise PayloadError(400, "the body must hold at least one row (got none)", expected="at least one row")
         explained = None if given is None else [self._with_texts(*each) for each in zip(rows, given, strict=True)]
@@ -147,7 +144,7 @@ class RequestParser:
         values = self._as_numbers(values, number)
         if not set(map(type, values)) <= {float, int}:
             at = next(index for index, value in enumerate(values) if type(value) not in (float, int))
-            bad(number, self.inputs[at], values[at], _FINITE)
+            bad(number, self.inputs[at], values[at], FINITE)
         try:
             row = list(map(float, values))
         except OverflowError:  # a whole number beyond the largest float
@@ -214,7 +211,7 @@ class RequestParser:
 
     def _header(self, record: list[str]) -> tuple[list[int], int | None]:
         names = [name.strip() for name in record]
-        repeated = first_repeated(names)
+        repeated = request_json.first_repeated(names)
         if repeated is not None:
             bad(None, repeated, repeated, "each column once")
         wanted = [name for name in names if name != EVENT_ID or EVENT_ID in self._known]
@@ -231,13 +228,13 @@ class RequestParser:
             row = None
         if row is None or not (plain or all(map(_is_number, values))):
             at = next((index for index, value in enumerate(values) if not _is_number(value)), 0)
-            bad(number, self.inputs[at], values[at], _FINITE)
+            bad(number, self.inputs[at], values[at], FINITE)
         return self._finite(row, values, number)
 
     def _finite(self, row: list[float], values: Sequence[Any], number: int) -> list[float]:
         if not all(map(math.isfinite, row)):
             at = next(index for index, value in enumerate(row) if not math.isfinite(value))
-            bad(number, self.inputs[at], values[at], _FINITE)
+            bad(number, self.inputs[at], values[at], FINITE)
         if self._amount_at is not None and row[self._amount_at] < 0:
             bad(number, self.amount, values[self._amount_at], "a number of at least 0")
         return row
@@ -269,92 +266,6 @@ class RequestParser:
             column=(unknown or missing)[0][:64],
             expected=f"the columns {', '.join(self.inputs)}, in any order, and optionally {EVENT_ID}",
         )
-
-
-def first_repeated(names: Sequence[str]) -> str | None:
-    """The first name that occurs again later; None if each occurs once. Time is linear in the number of names."""
-    counts = Counter(names)
-    return next((name for name in names if counts[name] > 1), None)
-
-
-def _decode(body: bytes | str) -> str:
-    if len(body if isinstance(body, bytes) else body.encode("utf-8", "replace")) > MAX_BODY:
-        raise scoring_responses.too_large()
-    if isinstance(body, str):
-        text = body
-        at = text.find("�")  # SageMaker's server puts this for invalid UTF-8 when it decodes the body
-        if at >= 0:
-            raise PayloadError(400, f"the body must be UTF-8 (character {at} is not)", expected="UTF-8")
-    else:
-        try:
-            text = bytes(body).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise PayloadError(400, f"the body must be UTF-8 (byte {error.start} is not)", expected="UTF-8") from error
-    text = text.removeprefix("\ufeff")
-    if not text.strip():
-        raise PayloadError(400, "the body must hold at least one row (got an empty body)", expected="at least one row")
-    return text
-
-
-def _json_line(line: str, number: int) -> Any:
-    if not line.strip():
-        bad(number, None, "", "a JSON object or array, not an empty line")
-    return _json(line, number)
-
-
-def _json(text: str, number: int | None) -> Any:
-    where = "the body" if number is None else f"row {number}"
-
-    def reject_constant(word: str) -> NoReturn:
-        raise PayloadError(
-            400, f"{where}: must hold finite numbers only (got {word})", row=number, value=word, expected=_FINITE
-        )
-
-    def reject_repeated_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        unique = dict(items)
-        if len(unique) != len(items):
-            repeated = first_repeated([key for key, _ in items])
-            bad(number, repeated, repeated, "each column once")
-        return unique
-
-    try:
-        return json.loads(text, parse_constant=reject_constant, object_pairs_hook=reject_repeated_keys)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(
-            400, f"{where} is not valid JSON: {error.msg} at {place}", row=number, expected="JSON"
-        ) from error
-    except RecursionError as error:
-        raise PayloadError(400, f"{where} is nested too deep", row=number, expected="rows of numbers") from error
-    except PayloadError:
-        raise
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise PayloadError(400, f"{where}: holds a number that is too long", row=number, expected=_FINITE) from error
-
-
-def _instances(document: Any, inputs: frozenset[str]) -> tuple[list[Any], bool, bool]:
-    """The rows of a JSON body, and whether the answer is to have fraud rates, and reasons.
-
-    The rows are the list under "instances", a list of rows, or one row.
-    """
-    if isinstance(document, dict) and "instances" in document and "instances" not in inputs:
-        extra = next((key for key in document if key not in ("instances", CALIBRATED, EXPLAIN)), None)
-        if extra is not None:
-            bad(None, extra, extra, f'nothing beside "instances", "{CALIBRATED}" and "{EXPLAIN}"')
-        rows = document["instances"]
-        if not isinstance(rows, list):
-            bad(None, "instances", rows, "a list of rows")
-        asked = [document.get(key, False) for key in (CALIBRATED, EXPLAIN)]
-        for key, value in zip((CALIBRATED, EXPLAIN), asked, strict=True):
-            if not isinstance(value, bool):
-                bad(None, key, value, "true or false")
-        return rows, any(asked), asked[1]
-    if isinstance(document, dict):
-        return [document], False, False
-    if not isinstance(document, list):
-        bad(None, None, document, 'an object, an array or {"instances": [...]}')
-    nested = any(isinstance(item, dict | list) for item in document)
-    return (document if nested or not document else [document]), False, False
 
 
 def _event_id(value: Any, number: int) -> str | None:

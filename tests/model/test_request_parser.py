@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ml.model import scoring_responses
 from ml.model.category_levels import Levels
-from ml.model.request_parser import Batch, RequestParser, first_repeated
+from ml.model.request_parser import Batch, RequestParser
 from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
 
 PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
@@ -121,34 +121,6 @@ def test_text_where_a_number_belongs_is_refused() -> None:
 def test_amount_is_optional() -> None:
     """Without an amount no column has a lowest value."""
     assert RequestParser(("V1", "V2"), None).parse("[-1, -2]", JSON).rows == [[-1.0, -2.0]]
-
-
-class Counted(str):
-    """A name that counts how often it is compared or hashed."""
-
-    __slots__ = ()
-    operations = 0
-
-    def __eq__(self, other: object) -> bool:
-        Counted.operations += 1
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        Counted.operations += 1
-        return super().__hash__()
-
-
-def test_first_repeated_takes_linear_time() -> None:
-    """The number of comparisons grows with the number of names and not with its square."""
-
-    def operations(count: int) -> int:
-        names = [Counted(f"n{index}") for index in range(count)]
-        Counted.operations = 0
-        assert first_repeated(names) is None
-        assert first_repeated([*names, names[-1]]) == f"n{count - 1}"
-        return Counted.operations
-
-    assert operations(8_000) < 5 * operations(2_000)
 
 
 @pytest.mark.timeout(60)  # seconds are enough for linear time; in quadratic time each takes hours
