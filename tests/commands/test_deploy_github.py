@@ -25,9 +25,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
-    """The platform on an AWS emulator, and the repository on a GitHub emulator."""
+    """The platform on an AWS emulator that delivers no event twice, and the repository on a GitHub emulator."""
     workspace = served.repository(tmp_path / "repository")
-    with LocalAws(tmp_path / "cloud") as cloud, LocalGitHub(tmp_path / "github") as github:
+    with LocalAws(tmp_path / "cloud", double_every=0) as cloud, LocalGitHub(tmp_path / "github") as github:
         for name, value in cloud.environment().items():
             monkeypatch.setenv(name, value)
         bootstrap(workspace.root)
