@@ -31,7 +31,8 @@ _LEFT = {
     ),
     "AWS::KMS::Key": (
         "key {0}",
-        "what it encrypted cannot be read without it; if nothing is left: aws kms schedule-key-deletion --key-id {0}",
+        "what a key encrypted cannot be read without it, and approvals that a key signed cannot be deployed without "
+        "it; if neither is needed again: aws kms schedule-key-deletion --key-id {0}",
     ),
     "AWS::IAM::OIDCProvider": (
         "identity provider {0}",

@@ -169,6 +169,16 @@ class Repository:
             )
         return commits
 
+    def additions(self, revision: str, folder: str | Path) -> list[tuple[str, str]]:
+        """Each file below `folder` that a commit on the branch of `revision` added: (commit, path), newest first.
+
+        Of a merge, what it brought to the branch; also files that a later commit has deleted.
+        """
+        options = ["--first-parent", "-m", "--diff-filter=A", "--no-renames", "--name-only", "--format=%x1e%H"]
+        text = self._run(["log", *options, revision, "--", str(folder)])
+        entries = [list(filter(None, entry.split("\n"))) for entry in text.split("\x1e") if entry.strip()]
+        return [(sha, path) for sha, *paths in entries for path in paths]
+
     # Writing
 
     def commit(self, parent: str, changes: Mapping[str | Path, bytes], message: str, *, author: Identity = BOT) -> str:

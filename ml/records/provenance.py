@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from ml import config
@@ -28,7 +27,7 @@ _SUFFIX = ".intoto.json"
 
 
 def sign(repository: Repository, record: config.ApprovalRecord) -> bytes | None:
-    """The content of the statement's file for a new approval; None if nobody here may sign, which is said.
+    """The content of the statement's file for a new approval; None, with a warning, if nobody here may sign.
 
     Raises:
         CloudError: the execution cannot be read, or AWS cannot be reached; nothing was signed.
@@ -51,8 +50,8 @@ def sign(repository: Repository, record: config.ApprovalRecord) -> bytes | None:
 def verify(repository: Repository, revision: str, record: config.ApprovalRecord) -> bool:
     """Whether the approval has a statement, which is then signed with the account's key and about this model.
 
-    An approval without one is accepted if it is older than every approval that has one: it was made before there was a
-    key.
+    An approval without one is accepted if its record on the branch is older than the first statement that the branch
+    has ever had: it was made before there was a key. Numbers do not count, and neither does a statement's deletion.
 
     Raises:
         Refused: the statement is missing, forged, signed with another key, or about another model.
@@ -61,12 +60,12 @@ def verify(repository: Repository, revision: str, record: config.ApprovalRecord)
     path = config.statement_path(record.approval)
     content = repository.show(revision, path)
     if content is None:
-        first = first_signed(repository, revision)
-        if first is not None and first < record.approval:
+        first = first_statement(repository, revision)
+        if first is not None and not _is_older(repository, revision, record, first):
             raise Refused(
                 f"{config.approval_path(record.approval)} has no statement of provenance: {path} is not at "
-                f"{revision[:12]}, and approvals have one since {commit_messages.number(first)}. Its model cannot be "
-                "traced to a training; run train.yml again"
+                f"{revision[:12]}, and approvals have one since commit {first[:12]}. Its model cannot be traced to a "
+                "training; run train.yml again"
             )
         return False
     try:
@@ -86,11 +85,16 @@ def verify(repository: Repository, revision: str, record: config.ApprovalRecord)
     return True
 
 
-def first_signed(repository: Repository, revision: str) -> int | None:
-    """The lowest number of an approval that has a statement at `revision`; None if none has."""
-    names = [Path(name).name for name in repository.files(revision, config.APPROVALS)]
-    numbers = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
-    return min((int(number) for number in numbers if number.isdecimal()), default=None)
+def first_statement(repository: Repository, revision: str) -> str | None:
+    """The commit on the branch of `revision` that added the first statement, also if it is gone; None if none did."""
+    added = [sha for sha, path in repository.additions(revision, config.APPROVALS) if path.endswith(_SUFFIX)]
+    return added[-1] if added else None
+
+
+def _is_older(repository: Repository, revision: str, record: config.ApprovalRecord, first: str) -> bool:
+    """Whether the record was last written by a commit on the branch before `first`."""
+    commits = repository.log(revision, config.approval_path(record.approval), first_parent=True)
+    return bool(commits) and commits[0].sha != first and repository.is_ancestor(commits[0].sha, first)
 
 
 def _statement(repository: Repository, record: config.ApprovalRecord) -> dict[str, Any]:

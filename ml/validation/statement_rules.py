@@ -1,6 +1,6 @@
 """The rules of statements of provenance beside approval records. Verifies no signature: `fraudops deploy` does.
 
-A statement is named after its record and is about the record's model. Once an approval has one, later ones need one.
+A statement is named after its record and is about its model. Once an approval has one, every new one needs one.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ def contradictions(
             yield Problem(path=path, message=f"{path}: is about another model than its record: {'; '.join(wrong)}")
     for number in records:
         path = config.approval_path(number)
-        earlier = min(found, default=number)
-        if change.files.get(path.as_posix()) == "A" and earlier < number and number not in found:
+        if change.files.get(path.as_posix()) == "A" and found and number not in found:
             yield Problem(
                 path=path,
                 message=f"{path}: has no signed statement of provenance ({config.statement_path(number).name}), and "
-                f"approvals have one since {earlier:04d}; deploy.yml will refuse it. Close this; run train.yml again",
+                f"approval {min(found):04d} has one; deploy.yml will refuse it. Close this; run train.yml again",
             )

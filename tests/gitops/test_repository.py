@@ -54,6 +54,19 @@ def test_export_writes_the_files_of_the_commit(workspace: GitWorkspace, tmp_path
     assert (folder / "c/file").read_text() == "one"
 
 
+def test_additions_are_those_of_the_branch_also_of_deleted_files(workspace: GitWorkspace) -> None:
+    """A merge added what its side brought; a change and a deletion add nothing; names may have spaces."""
+    first = workspace.write({"f/one file": "1"}, "One")
+    workspace.git("checkout", "-qb", "side")
+    workspace.write({"f/two": "2", "elsewhere": "3"}, "Two")
+    workspace.git("checkout", "-q", "main")
+    workspace.write({"f/one file": "changed"}, "Change")
+    workspace.git("rm", "-q", "f/one file")
+    workspace.git("commit", "-qm", "Delete")
+    merged = workspace.repository.merge("side", "Merge side", author=PERSON)
+    assert workspace.repository.additions("main", "f") == [(merged, "f/two"), (first, "f/one file")]
+
+
 def test_path_is_not_a_pattern(workspace: GitWorkspace) -> None:
     """A file named `*` matches only itself."""
     workspace.write({"f/*": "star", "f/x": "x"}, "Star")

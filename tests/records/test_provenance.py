@@ -164,16 +164,39 @@ def test_statement_of_another_model_is_refused(aws: LocalAws, workspace: GitWork
 
 
 def test_missing_statement_is_accepted_of_old_approvals_alone(aws: LocalAws, workspace: GitWorkspace) -> None:
-    """Those that are older than every approval with a statement; a later one was taken off its statement."""
+    """Those whose record is older than the first statement; a later one was taken off its statement."""
     key, repository = statements.create_key(), workspace.repository
     assert not provenance.verify(repository, commit(workspace, record(2), None), record(2))
     revision = commit(workspace, record(3), statements.signed(record(3), key))
-    assert provenance.first_signed(repository, revision) == 3
+    assert provenance.first_statement(repository, revision) == revision
     assert provenance.verify(repository, revision, record(3))
     assert not provenance.verify(repository, revision, record(2))
+    later = commit(workspace, record(4), None)
+    with pytest.raises(
+        Refused, match=rf"0004\.yaml has no statement of provenance: .*have one since commit {revision[:12]}"
+    ):
+        provenance.verify(repository, later, record(4))
+
+
+def test_number_below_the_first_signed_one_is_not_older(aws: LocalAws, workspace: GitWorkspace) -> None:
+    """A package that was never approved keeps its low number, and its record is written after the first statement."""
+    key, repository = statements.create_key(), workspace.repository
+    commit(workspace, record(5), statements.signed(record(5), key))
+    revision = commit(workspace, record(3), None)
+    with pytest.raises(Refused, match=r"0003\.yaml has no statement of provenance"):
+        provenance.verify(repository, revision, record(3))
+
+
+def test_deleted_statements_still_count(aws: LocalAws, workspace: GitWorkspace) -> None:
+    """A commit that removes every statement switches nothing off, neither for old records nor for new ones."""
+    key, repository = statements.create_key(), workspace.repository
+    commit(workspace, record(3), statements.signed(record(3), key))
+    workspace.git("rm", "-q", config.statement_path(3).as_posix())
+    workspace.git("commit", "-qm", "Remove the statements")
     revision = commit(workspace, record(4), None)
-    with pytest.raises(Refused, match=r"0004\.yaml has no statement of provenance: .*have one since 0003"):
-        provenance.verify(repository, revision, record(4))
+    for number in (3, 4):
+        with pytest.raises(Refused, match=rf"000{number}\.yaml has no statement of provenance"):
+            provenance.verify(repository, revision, record(number))
 
 
 def test_statement_without_a_key_is_not_verified(aws: LocalAws, workspace: GitWorkspace) -> None:

@@ -87,7 +87,7 @@ def test_new_record_needs_a_statement_once_one_has_it(env: ChangedRepository) ->
     write(env, 2, None)
     (message,) = contradictions(env, a2="A")
     assert message.startswith(f"{config.approval_path(2)}: has no signed statement of provenance")
-    assert "approvals have one since 0001" in message
+    assert "approval 0001 has one" in message
     assert contradictions(env) == []
     (env.root / FIRST).unlink()
     assert contradictions(env, a2="A") == []

@@ -26,6 +26,7 @@ def proposed(env: WorkflowEnvironment, arn: str) -> Proposed:
     return result
 
 
+@pytest.mark.denied_calls("packages are proposed by the administrator here, and only the role of train.yml may sign")
 def test_merges_deploy_and_invalid_changes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two models are deployed and a broken one is rolled back; an outdated approval, a revert of a whole merge and an
     edited record are refused.
