@@ -22,7 +22,8 @@ from ml.gitops import commit_messages
 from ml.gitops.repository import Repository
 from ml.workflow import runner_commands
 
-_LOCKS = ("ml/steps/requirements.txt", "ml/spark/requirements.txt")
+_LOCKS = {"single": ("ml/steps/requirements.txt",), "spark": ("ml/steps/requirements.txt", "ml/spark/requirements.txt")}
+"""The locks of the jobs' packages by compute.engine."""
 _SUFFIX = ".intoto.json"
 
 
@@ -125,7 +126,7 @@ def _statement(repository: Repository, record: config.ApprovalRecord) -> dict[st
             "runDetails": {
                 "builder": {"id": _builder()},
                 "metadata": {
-                    "invocationId": runner_commands.run_url() or record.execution_arn,
+                    "invocationId": _invocation() or record.execution_arn,
                     "finishedOn": stamp(record.created),
                 },
                 "byproducts": [_resource("evaluation.json", record.evaluation.uri, sha256=record.evaluation.sha256)],
@@ -144,7 +145,9 @@ def _dependencies(repository: Repository, record: config.ApprovalRecord, definit
         _resource("pipeline definition", None, sha256=hashlib.sha256(definition.encode()).hexdigest()),
         *(_resource(f"image of {step}", image) for step, image in executions.images(definition).items()),
     ]
-    for lock in _LOCKS:
+    text = (repository.show(record.commit, config.MODEL) or b"").decode("utf-8", "replace")
+    settings = config.parse(text, config.MODEL, config.ModelFile)
+    for lock in _LOCKS[settings.compute.engine]:
         content = repository.show(record.commit, lock)
         if content is not None:
             found.append(_resource(lock, None, sha256=hashlib.sha256(content).hexdigest()))
@@ -160,6 +163,12 @@ def _resource(name: str, uri: str | None, **digest: str) -> dict[str, Any]:
 def _source() -> str | None:
     server, repository = (os.environ.get(f"GITHUB_{key}") for key in ("SERVER_URL", "REPOSITORY"))
     return f"git+{server}/{repository}" if server and repository else None
+
+
+def _invocation() -> str | None:
+    """The attempt of the workflow's run, by its page; None where none runs."""
+    run, attempt = runner_commands.run_url(), os.environ.get("GITHUB_RUN_ATTEMPT")
+    return f"{run}/attempts/{attempt}" if run and attempt else run
 
 
 def _builder() -> str:

@@ -16,6 +16,7 @@ from ml.aws import session
 from ml.aws.signing_key import KeyUnavailable
 from ml.config import statement_file
 from ml.errors import Refused
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.records import provenance
 from tests.harness.git.repositories import GitWorkspace, record
 from tests.harness.platform import statements
@@ -37,6 +38,9 @@ ROLE_TRUST = {
 def workspace(tmp_path: Path) -> GitWorkspace:
     """A repository on main with model-config/."""
     return GitWorkspace.make(tmp_path / "repository")
+
+
+SETTINGS = (SHIPPED / config.MODEL).read_text()
 
 
 @pytest.fixture
@@ -76,7 +80,8 @@ def test_statement_names_inputs_outputs_and_builder(
     """Commit, settings, data, code, definition and lock of the containers; the workflow, its run and the evaluation."""
     key = statements.create_key()
     lock = "numpy==2\n"
-    trained = workspace.write({"ml/steps/requirements.txt": lock}, "Lock")
+    locks: dict[str | Path, str] = {"ml/steps/requirements.txt": lock, "ml/spark/requirements.txt": "pyspark==3\n"}
+    trained = workspace.write(locks | {config.MODEL: SETTINGS}, "Settings and locks")
     champion = config.Champion(
         approval=6,
         model_package_arn=record(6).model_package_arn,
@@ -89,6 +94,7 @@ def test_statement_names_inputs_outputs_and_builder(
         "SERVER_URL": "https://git.invalid",
         "REPOSITORY": "o/r",
         "RUN_ID": "5",
+        "RUN_ATTEMPT": "2",
         "WORKFLOW_REF": "o/r/.github/workflows/train.yml@refs/heads/main",
     }.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
@@ -104,10 +110,11 @@ def test_statement_names_inputs_outputs_and_builder(
     definition = hashlib.sha256(json.dumps(DEFINITION).encode()).hexdigest()
     assert inputs["pipeline definition"].digest == {"sha256": definition}
     assert inputs["ml/steps/requirements.txt"].digest == {"sha256": hashlib.sha256(lock.encode()).hexdigest()}
+    assert "ml/spark/requirements.txt" not in inputs  # no job of compute.engine single installs it
     assert inputs["champion"].digest == {"sha256": record(6).artifact.sha256}
     assert build.external_parameters["requests"] == list(approved.requests)
     assert run.builder.id == "https://git.invalid/o/r/.github/workflows/train.yml@refs/heads/main"
-    assert run.metadata.invocation_id == "https://git.invalid/o/r/actions/runs/5"
+    assert run.metadata.invocation_id == "https://git.invalid/o/r/actions/runs/5/attempts/2"
     (evaluation,) = run.byproducts
     assert evaluation.digest == {"sha256": approved.evaluation.sha256}
     assert provenance.verify(workspace.repository, commit(workspace, approved, content), approved)
@@ -116,7 +123,8 @@ def test_statement_names_inputs_outputs_and_builder(
 def test_outside_a_workflow_the_caller_is_the_builder(aws: LocalAws, workspace: GitWorkspace) -> None:
     """A statement claims no workflow that did not run."""
     statements.create_key()
-    approved = record(7, commit=workspace.repository.head(), execution_arn=execute(aws))
+    trained = workspace.write({config.MODEL: SETTINGS}, "Settings")
+    approved = record(7, commit=trained, execution_arn=execute(aws))
     content = provenance.sign(workspace.repository, approved)
     assert content is not None
     found = statement_file.parse_statement(content, config.statement_path(7)).statement
@@ -127,7 +135,7 @@ def test_outside_a_workflow_the_caller_is_the_builder(aws: LocalAws, workspace: 
 def test_without_a_key_there_is_no_statement(
     aws: LocalAws, workspace: GitWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said, with the command that makes the key; no execution is read."""
+    """A warning names the command that makes the key; no execution is read."""
     assert provenance.sign(workspace.repository, record(7)) is None
     printed = capsys.readouterr()
     assert "approval 0007 gets no signed statement of provenance" in printed.out + printed.err
