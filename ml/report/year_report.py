@@ -67,7 +67,7 @@ def page(year: PlayedYear) -> str:
             legend=heat_tables.drift_legend(year.floor),
             band_legend=heat_tables.band_legend(),
             policy=_policy(),
-            style=Markup(_source("year.css")),  # noqa: S704 - our own file
+            style=Markup(_style()),  # noqa: S704 - our own files
             script=Markup(_script()),  # noqa: S704 - Vega and our own files
         )
     )
@@ -183,10 +183,15 @@ def _script() -> str:
 
 
 @cache
+def _style() -> str:
+    return _source("heat.css") + _source("year.css")
+
+
+@cache
 def _policy() -> str:
     """A content security policy: nothing from elsewhere, and only the page's own script and style, by their digests."""
     script, style = (
-        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (_script(), _source("year.css"))
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (_script(), _style())
     )
     return (
         f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "
