@@ -16,10 +16,10 @@ from typing import Any
 from ml.playground.chaos import shard
 from ml.playground.chaos.fault_draw import KINDS
 from ml.playground.chaos.loop import Result
+from tests.benchmarks import shard_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, FIGURES, PAGE = ROOT / "build/chaos", ROOT / "docs/chaos.json", ROOT / "docs/chaos.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SEEDS = 10_000
 
 
@@ -38,14 +38,13 @@ def figures(results: list[dict[str, Any]]) -> dict[str, Any]:
         "without_a_fault_met": sum(not result["met"] for result in results),
         "last_seed": max((result["seed"] for result in results), default=0),
         "kinds": {kind: [met[kind], again[kind]] for kind in KINDS},
-        "violations": {str(result["seed"]): result["violations"] for result in results if result["violations"]},
+        "violations": shard_tables.violated(results),
     }
 
 
 def table(counted: dict[str, Any]) -> str:
     """The figures as Markdown."""
     rows = [f"| {kind} | {runs} | {again} |" for kind, (runs, again) in counted["kinds"].items()]
-    violated = [f"| {seed} | {'; '.join(texts)} |" for seed, texts in counted["violations"].items()]
     said = [
         f"{counted['runs']:,} runs with seeds up to {counted['last_seed']:,};",
         f"{counted['mixes']:,} of them with several faults;",
@@ -59,25 +58,22 @@ def table(counted: dict[str, Any]) -> str:
             "| fault | runs that met it | of these, with a verb run again |",
             "|---|---:|---:|",
             *rows,
-            *(["", "| seed | violation |", "|---|---|", *violated] if violated else []),
+            *shard_tables.violation_rows(counted["violations"], "seed"),
         ]
     )
 
 
 def page() -> None:
     """Updates the figures with the results below build/chaos, and the page with the figures."""
-    found = {line["seed"]: line for file in sorted(RESULTS.glob("*.jsonl")) for line in shard.read(file)}
-    if found:
-        counted = figures([found[seed] for seed in sorted(found)])
-        FIGURES.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
+    results = shard_tables.merged(RESULTS)
+    if results:
+        FIGURES.write_text(json.dumps(figures(results), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(rendered(), encoding="utf-8")
 
 
 def rendered() -> str:
     """The page with the table of the committed figures."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n\n{table(json.loads(FIGURES.read_text(encoding='utf-8')))}\n\n{END}{after}"
+    return shard_tables.with_table(PAGE, "figures", table(json.loads(FIGURES.read_text(encoding="utf-8"))))
 
 
 def main() -> int:

@@ -16,10 +16,10 @@ from typing import Any
 from ml.playground.chaos import shard
 from ml.playground.chaos.environment import ChaosEnvironment
 from ml.playground.chaos.killed_verbs import FLUSH_SECONDS, VERBS, KilledVerbs
+from tests.benchmarks import shard_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, FIGURES, PAGE = ROOT / "build/kills", ROOT / "docs/kills.json", ROOT / "docs/chaos.md"
-BEGIN, END = "<!-- kills: begin -->", "<!-- kills: end -->"
 TRIALS, TRIALS_OF_AN_ENVIRONMENT = 200, 50
 
 
@@ -37,14 +37,13 @@ def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "trials": len(trials),
         "verbs": verbs,
-        "violations": {str(trial["seed"]): trial["violations"] for trial in trials if trial["violations"]},
+        "violations": shard_tables.violated(trials),
     }
 
 
 def table(counted: dict[str, Any]) -> str:
     """The figures as Markdown."""
     rows = [f"| {verb} | {kills} | {repaired} |" for verb, (kills, repaired) in counted["verbs"].items()]
-    violated = [f"| {seed} | {'; '.join(texts)} |" for seed, texts in counted["violations"].items()]
     return "\n".join(
         [
             f"{counted['trials']} trials. Violations: {len(counted['violations'])}.",
@@ -52,24 +51,21 @@ def table(counted: dict[str, Any]) -> str:
             "| verb | kills | one rerun repaired |",
             "|---|---:|---:|",
             *rows,
-            *(["", "| trial | violation |", "|---|---|", *violated] if violated else []),
+            *shard_tables.violation_rows(counted["violations"], "trial"),
         ]
     )
 
 
 def rendered() -> str:
     """The page with the table of the committed figures."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n\n{table(json.loads(FIGURES.read_text(encoding='utf-8')))}\n\n{END}{after}"
+    return shard_tables.with_table(PAGE, "kills", table(json.loads(FIGURES.read_text(encoding="utf-8"))))
 
 
 def page() -> None:
     """Updates the figures with the results below build/kills, and the page with the figures."""
-    found = {line["seed"]: line for file in sorted(RESULTS.glob("*.jsonl")) for line in shard.read(file)}
-    if found:
-        counted = figures([found[seed] for seed in sorted(found)])
-        FIGURES.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
+    trials = shard_tables.merged(RESULTS)
+    if trials:
+        FIGURES.write_text(json.dumps(figures(trials), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(rendered(), encoding="utf-8")
 
 

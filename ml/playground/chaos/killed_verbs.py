@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -101,15 +100,15 @@ class KilledVerbs:
             RuntimeError: the loop fails although nothing was killed.
         """
         if not self._seconds:
-            self._play(seed, random.Random(seed), learning=True)  # noqa: S311 - not for cryptography
-            learned = self._play(seed, random.Random(seed), learning=True)  # noqa: S311 - as above; steps are cached
+            self._play(seed, learning=True)
+            learned = self._play(seed, learning=True)  # now the steps are cached
             if learned.violations:
                 raise RuntimeError(f"nothing was killed: {'; '.join(learned.violations)}")
             self._results = self._stored()
-        return self._play(seed, random.Random(seed), learning=False)  # noqa: S311 - as above
+        return self._play(seed, learning=False)
 
-    def _play(self, seed: int, moments: random.Random, *, learning: bool) -> Trial:
-        environment = self._environment
+    def _play(self, seed: int, *, learning: bool) -> Trial:
+        environment, moments = self._environment, np.random.default_rng(seed)
         environment.reset()
         killed: list[Killed] = []
         runs: list[VerbRun] = []
@@ -120,7 +119,7 @@ class KilledVerbs:
                 moment += timedelta(hours=1)
                 environment.at(clock.stamp(moment))
             if not learning:
-                after = moments.uniform(0, self._seconds[step.verb])
+                after = float(moments.uniform(0, self._seconds[step.verb]))
                 running = self._process(step.arguments, kill_after=after)[0] == -signal.SIGKILL
                 environment.aws.settle()
                 violations += invariants.check(observe(environment, runs), invariants.ALWAYS)
