@@ -58,9 +58,12 @@ def _reproducibility(repository: Repository, record: config.ApprovalRecord) -> l
     """Where the record says something else about its reproduction than the settings of its commit."""
     text = (repository.show(record.commit, config.MODEL) or b"").decode("utf-8", "replace")
     reason = config.parse(text, config.MODEL, config.ModelFile).not_reproducible
-    if reason is None or record.not_reproducible == reason:
+    path, named = config.approval_path(record.approval), record.not_reproducible
+    if named == reason:
         return []
-    return [f"{config.approval_path(record.approval)} does not say that its model cannot be reproduced: {reason}"]
+    if reason is None:
+        return [f"{path} says that its model cannot be reproduced ({named}), and the settings of its commit do not"]
+    return [f"{path} does not say that its model cannot be reproduced: {reason}"]
 
 
 def _champion(repository: Repository, revision: str, record: config.ApprovalRecord) -> list[str]:

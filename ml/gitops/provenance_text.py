@@ -21,8 +21,8 @@ def warnings(record: config.ApprovalRecord, *, signed: bool) -> list[str]:
     if not signed:
         found.append(
             "⚠️ **No signed statement of provenance.** This account has no signing key, or the model was proposed with "
-            f"another identity than the role of train.yml. {code('deploy.yml')} refuses this model if an earlier "
-            "approval has a statement."
+            f"another identity than the role of train.yml. {code('deploy.yml')} refuses this model if main "
+            "has, or ever had, a statement."
         )
     return [line for warning in found for line in (warning, "")]
 
@@ -39,5 +39,5 @@ def origin(record: config.ApprovalRecord, *, signed: bool) -> list[str]:
             "it costs as much as the training."
         )
     path = code(config.statement_path(record.approval).as_posix())
-    statement = f"Statement of provenance: {path}, signed by the role of train.yml; {code('deploy.yml')} verifies it."
+    statement = f"Statement of provenance: {path}. {code('deploy.yml')} verifies that train.yml's role has signed it."
     return [reproduction, *([statement] if signed else [])]

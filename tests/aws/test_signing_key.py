@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from local_aws.server import LocalAws
 
-from ml.aws import session, signing_key
+from ml.aws import signing_key
 from ml.aws.signing_key import KeyUnavailable
 from ml.errors import CloudError
+from tests.harness.aws import empty_account
 from tests.harness.platform import statements
 
 MESSAGE = b"x" * 5000  # longer than what KMS signs without a digest
@@ -19,11 +20,8 @@ MESSAGE = b"x" * 5000  # longer than what KMS signs without a digest
 @pytest.fixture
 def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
     """An emulator without keys, and its administrator."""
-    with LocalAws(tmp_path / "aws") as running:
-        for name, value in running.environment().items():
-            monkeypatch.setenv(name, value)
-        session.renew()
-        yield running
+    with empty_account.running(tmp_path / "aws", monkeypatch) as account:
+        yield account
 
 
 def test_signature_is_verified(aws: LocalAws) -> None:

@@ -11,14 +11,17 @@ def test_signed_approval_names_its_statement() -> None:
     assert provenance_text.warnings(record(7), signed=True) == []
     reproduction, statement = provenance_text.origin(record(7), signed=True)
     assert "`fraudops reproduce 7 --at origin/approve/0007` has said so" in reproduction
-    assert statement.startswith("Statement of provenance: `model-config/approvals/0007.intoto.json`, signed by")
+    assert statement == (
+        "Statement of provenance: `model-config/approvals/0007.intoto.json`. `deploy.yml` verifies that train.yml's "
+        "role has signed it."
+    )
 
 
 def test_unsigned_approval_is_warned_about() -> None:
     """With what deploy.yml will do; there is no statement to name."""
     warning, after = provenance_text.warnings(record(7), signed=False)
     assert (warning.startswith("⚠️ **No signed statement of provenance.**"), after) == (True, "")
-    assert "`deploy.yml` refuses this model if an earlier approval has a statement" in warning
+    assert "`deploy.yml` refuses this model if main has, or ever had, a statement" in warning
     assert len(provenance_text.origin(record(7), signed=False)) == 1
 
 

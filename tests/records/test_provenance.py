@@ -12,12 +12,12 @@ import pytest
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import session
 from ml.aws.signing_key import KeyUnavailable
 from ml.config import statement_file
 from ml.errors import Refused
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.records import provenance
+from tests.harness.aws import empty_account
 from tests.harness.git.repositories import GitWorkspace, record
 from tests.harness.platform import statements
 
@@ -46,11 +46,8 @@ SETTINGS = (SHIPPED / config.MODEL).read_text()
 @pytest.fixture
 def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
     """An emulator without keys, and its administrator."""
-    with LocalAws(tmp_path / "aws") as running:
-        for name, value in running.environment().items():
-            monkeypatch.setenv(name, value)
-        session.renew()
-        yield running
+    with empty_account.running(tmp_path / "aws", monkeypatch) as account:
+        yield account
 
 
 def execute(aws: LocalAws) -> str:

@@ -74,7 +74,7 @@ def test_statement_that_cannot_be_read_is_named(env: ChangedRepository) -> None:
 
 
 def test_statement_of_another_model_contradicts(env: ChangedRepository) -> None:
-    """Whoever signed it; so does one without a record."""
+    """Its signature does not matter here; a statement without a record contradicts too."""
     write(env, 2, statements.unsigned(env.record(1)))
     (message,) = contradictions(env)
     assert message.startswith(f"{SECOND}: is about another model than its record: artifact is ")

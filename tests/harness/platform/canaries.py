@@ -45,6 +45,7 @@ _EDIT = f"""{_WRAP}    import json
 """
 BAD: dict[str, str] = {
     "crashes": f"{_WRAP}    raise RuntimeError('cannot score')\n",
+    # The sleep is the fault: longer than the latency that the alarm allows.
     "is slow": f"{_WRAP}    import time\n    time.sleep(0.6)\n    return _score(model, body, content_type, accept)\n",
     "alerts on everything": _EDIT % "row['decision'] = 1",
     "alerts on nothing": _EDIT % "row['decision'] = 0",
