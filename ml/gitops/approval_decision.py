@@ -13,6 +13,7 @@ from ml.gitops import commit_messages
 
 _MIN_SHOWN = 0.0005  # a difference that rounds to 0.000 reads "equal"
 _HIGHER_IS_BETTER = {"average_precision": True, "recall": True, "false_positive_rate": False}
+_NAMES = {"average_precision": "average precision", "recall": "recall", "false_positive_rate": "false alarms"}
 
 
 def title(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
@@ -44,20 +45,20 @@ def _decision(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> s
 
 
 def _rank(compared: Mapping[str, Any], champion: str) -> str:
-    """Better, worse, both, or equal: by the figures whose interval lies on one side of zero."""
-    better = worse = False
+    """Better, worse or both, and in what: the figures whose interval lies on one side of zero; equal without any."""
+    better: list[str] = []
+    worse: list[str] = []
     for name, higher in _HIGHER_IS_BETTER.items():
         figure = compared.get(name)
         if figure is None:
             continue
         above, below = figure["low"] > 0, figure["high"] < 0
-        better |= above if higher else below
-        worse |= below if higher else above
-    if better and worse:
-        return f"better in one figure and worse in another than {champion}"
+        if above or below:
+            (better if above == higher else worse).append(_NAMES[name])
     if not better and not worse:
         return f"equal to {champion} within the interval"
-    return f"{'better' if better else 'worse'} than {champion}"
+    words = (("better", better), ("worse", worse))
+    return f"{', '.join(f'{word} in ' + ' and '.join(names) for word, names in words if names)} than {champion}"
 
 
 def _average_precision(compared: Mapping[str, Any]) -> str:

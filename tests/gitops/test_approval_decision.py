@@ -39,7 +39,8 @@ ONE_MORE = difference(1 / 3860, -0.001, 0.002)
     [
         (
             {"average_precision": LOWER, "recall": EQUAL, "false_positive_rate": ONE_MORE},
-            "0002: worse than 0001: average precision −0.005 (−0.010 to −0.001), recall equal, +1 false alarm",
+            "0002: worse in average precision than 0001: average precision −0.005 (−0.010 to −0.001), recall equal, "
+            "+1 false alarm",
         ),
         (
             {"average_precision": EQUAL, "recall": EQUAL, "false_positive_rate": EQUAL},
@@ -47,20 +48,21 @@ ONE_MORE = difference(1 / 3860, -0.001, 0.002)
         ),
         (
             {"average_precision": difference(0.2, 0.1, 0.3), "recall": difference(0.5, 0.2, 0.7)},
-            "0002: better than 0001: average precision +0.200 (+0.100 to +0.300), recall +0.500",
+            "0002: better in average precision and recall than 0001: average precision +0.200 (+0.100 to +0.300), "
+            "recall +0.500",
         ),
         (
             {"recall": difference(0.5, 0.2, 0.7), "false_positive_rate": difference(0.01, 0.005, 0.02)},
-            "0002: better in one figure and worse in another than 0001: recall +0.500, +39 false alarms",
+            "0002: better in recall, worse in false alarms than 0001: recall +0.500, +39 false alarms",
         ),
         (
             {"recall": EQUAL, "false_positive_rate": difference(-0.01, -0.02, -0.005)},
-            "0002: better than 0001: recall equal, −39 false alarms",
+            "0002: better in false alarms than 0001: recall equal, −39 false alarms",
         ),
     ],
 )
 def test_title_says_whether_it_is_better(figures: dict[str, Any], title: str) -> None:
-    """By the figures whose interval excludes zero; an undefined figure is left out."""
+    """And in which figures: those whose interval excludes zero; an undefined figure is left out."""
     absent = dict.fromkeys(("average_precision", "recall", "false_positive_rate"))
     made = evaluation(champion=COMPARED | absent | figures)
     assert approval_decision.title(of(), made) == title
