@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from actions_emulator import REPOSITORY, ActionsEmulator, wait_until
 from local_github.actions.run_records import Run
@@ -192,6 +194,25 @@ def test_each_job_has_a_token_with_its_own_permissions(emulator: ActionsEmulator
     )
     assert "201" in run.job("writes").log
     assert "403" in run.job("reads").log
+
+
+def test_cancelled_job_runs_only_steps_that_ask_for_it(
+    emulator: ActionsEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where act overlooks the signal, as it does if it is about to start the step."""
+    emulator.workflow(
+        "name: x\non: workflow_dispatch\njobs:\n  one:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: 'echo started; sleep 60'\n      - run: echo next\n"
+        "      - {if: always(), run: sleep 1; echo cleaned}\n"
+    )
+    monkeypatch.setattr(signal, "SIGINT", 0)  # which is sent, and does nothing
+    run = emulator.dispatch()
+    wait_until(lambda: any("started" in job.log for job in run.jobs))
+    emulator.actions.cancel(run.id)
+    emulator.finished_runs()
+    assert run.results == {"one": "cancelled"}
+    assert "cleaned" in run.log
+    assert "next" not in run.log.replace("echo next", "")
 
 
 def test_default_permissions_are_the_repositorys_setting(emulator: ActionsEmulator) -> None:

@@ -178,3 +178,37 @@ jobs:
     assert run.conclusion == conclusion, run.log
     assert said in run.log
     assert ("at https://" in run.log) == (conclusion == "success")
+
+
+@pytest.mark.parametrize(
+    ("permissions", "digest", "conclusion", "said"),
+    [
+        ("id-token: write, attestations: write", f"sha256:{'a' * 64}", "success", "r/image@sha256:aaaa"),
+        ("id-token: write, attestations: write", "latest", "failure", "(got 'r/image' and 'latest')"),
+        ("contents: read", f"sha256:{'a' * 64}", "failure", 'missing "id-token" permission'),
+    ],
+)
+def test_attestation_checks_its_subject_and_the_jobs_permission(
+    emulator: ActionsEmulator, permissions: str, digest: str, conclusion: str, said: str
+) -> None:
+    """The statement names the digest; a tag, or a job without a token of its own, is refused."""
+    emulator.workflow(
+        f"""name: x
+on: workflow_dispatch
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    permissions: {{{permissions}}}
+    steps:
+      - id: attest
+        uses: actions/attest-build-provenance@a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32
+        with: {{subject-name: r/image, subject-digest: "{digest}"}}
+      - env: {{BUNDLE: "${{{{ steps.attest.outputs.bundle-path }}}}"}}
+        run: cat "$BUNDLE"
+"""
+    )
+    emulator.dispatch()
+    run = emulator.last_run()
+    assert run.conclusion == conclusion, run.log
+    assert said in run.log
+    assert ('"sha256": "aaaa' in run.log) == (conclusion == "success")

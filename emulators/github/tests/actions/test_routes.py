@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from actions_emulator import REPOSITORY, ActionsEmulator
+from actions_emulator import REPOSITORY, ActionsEmulator, wait_until
 from github import Auth, Github
 from local_github.client_environment import for_gh
 
@@ -33,6 +33,7 @@ jobs:
           echo "because $REASON"
           echo "::error file=gate.yaml,line=2::too low"
           mkdir out && echo data > out/a.txt
+          echo "sleeps for $SLEEP"
           sleep "$SLEEP"
           test "$REASON" != fail || test "$GITHUB_RUN_ATTEMPT" = 2
       - uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f
@@ -104,6 +105,7 @@ def test_oidc_subject_setting_is_that_of_the_tokens(make_emulator: MakeEmulator,
 def test_gh_cancels_and_reruns(trained: ActionsEmulator) -> None:
     """A re-run of failed jobs is the next attempt of the run."""
     run = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "x", "sleep": "60"}, actor="alice")
+    wait_until(lambda: bool(run.jobs) and "sleeps for 60" in run.jobs[0].log)
     gh(trained, "run", "cancel", str(run.id))
     assert trained.last_run().conclusion == "cancelled"
     failed = trained.actions.dispatch(REPOSITORY, "train.yml", "main", {"reason": "fail"}, actor="alice")

@@ -22,6 +22,7 @@ def test_markdown_is_sanitised(text: str) -> None:
         ("one\ntwo", "one<br>"),
         ("~~gone~~", "<s>gone</s>"),
         ("https://example.invalid/x", 'href="https://example.invalid/x"'),
+        ("| a |\n|---|\n| 1 |", '<table tabindex="0">'),
         ("> [!WARNING]\n> Careful", 'class="markdown-alert markdown-alert-warning"'),
         ("a #12 b", 'href="#12"'),
         ("`#12`", "<code>#12</code>"),
@@ -31,5 +32,5 @@ def test_markdown_is_sanitised(text: str) -> None:
     ],
 )
 def test_markdown_is_rendered_as_on_github(source: str, expected: str) -> None:
-    """Hard breaks, strikethrough, autolinks, alerts and issue numbers are rendered; other tags are removed."""
+    """Hard breaks, strikethrough, autolinks, alerts, issue numbers and tables are rendered; other tags are removed."""
     assert expected in markdown.render(source, lambda tag, address: address)

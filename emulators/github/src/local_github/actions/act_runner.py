@@ -254,6 +254,8 @@ def _run_act(attempt: Attempt, job: JobExecution, parser: LogParser, command: li
             if cancelled_at is None and (attempt.cancel.is_set() or job.cancel.is_set()):
                 cancelled_at, parser.cancelling = time.monotonic(), True
                 process.send_signal(signal.SIGINT)
+            if cancelled_at is not None and parser.runs_despite_cancellation():
+                _kill(_processes_of(job.work, steps_only=True))  # act starts a step that it was about to start
             overdue = cancelled_at is not None and time.monotonic() - cancelled_at > attempt.cleanup_seconds
             if attempt.kill.is_set() or overdue:
                 parser.cancelling = True

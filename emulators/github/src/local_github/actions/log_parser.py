@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ POST_STEP = "local-post"
 """The id of the step that does what the post steps of actions do."""
 _SET_UP, _COMPLETE = "--setup-job", "--complete-job"
 _HIDDEN_MESSAGES = ("LocalRepositoryCache", "Cleaning up container", "🧪")
+_RUNS_WHEN_CANCELLED = re.compile(r"\b(always|cancelled)\s*\(", re.IGNORECASE)
 _SILENT_COMMANDS = ("debug", "add-mask", "set-output", "summary", "save-state", "stop-commands")
 
 
@@ -33,6 +35,13 @@ class LogParser:
         self.timed_out = False
         self.act_messages: list[str] = []
         """Messages of act that belong to no job."""
+
+    def runs_despite_cancellation(self) -> bool:
+        """Whether the step that runs is one that a cancelled job does not run: its `if` asks for no such job."""
+        conditions = [str(step.get("if", "")) for step in self._definition.steps()]
+        with self._lock:
+            running = [step.number for step in self._job.steps[1:-1] if step.status == "in_progress"]
+        return any(not _RUNS_WHEN_CANCELLED.search(conditions[number - 2]) for number in running)
 
     def feed(self, line: bytes) -> None:
         """Parses one line of act's output."""

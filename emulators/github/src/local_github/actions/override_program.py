@@ -146,6 +146,26 @@ def deploy_pages() -> None:
     _print(f"{sum(each.isfile() for each in members)} file(s) would be published; the emulator serves no Pages")
 
 
+def attest_build_provenance() -> None:
+    """Checks what the action needs to attest a digest, and writes the statement. Signs nothing."""
+    name, digest = _env("SUBJECT"), _env("DIGEST")
+    if not name or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise StepFailed(f"subject-name and subject-digest must be a name and sha256:… (got {name!r} and {digest!r})")
+    if not os.environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
+        raise StepFailed('missing "id-token" permission. Please add "permissions: id-token: write" to your workflow.')
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": digest.partition(":")[2]}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {"runDetails": {"metadata": {"invocationId": os.environ["GITHUB_RUN_ID"]}}},
+    }
+    bundle = Path(os.environ["RUNNER_TEMP"]) / "attestation.json"
+    bundle.write_text(json.dumps(statement), encoding="utf-8")
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.write(f"bundle_path={bundle}\n")
+    _print(f"the provenance of {name}@{digest} would be attested; the emulator signs nothing")
+
+
 # --- tools and tokens
 
 
@@ -238,6 +258,7 @@ VERBS: dict[str, Callable[[], None]] = {
     "upload-artifact": upload_artifact,
     "download-artifact": download_artifact,
     "deploy-pages": deploy_pages,
+    "attest-build-provenance": attest_build_provenance,
     "setup-python": setup_python,
     "create-github-app-token": create_github_app_token,
 }

@@ -5,7 +5,9 @@ Every ref update names the expected old value, so concurrent updates fail instea
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,20 @@ class GitFailed(Exception):
 class RefMoved(GitFailed):
     """A ref does not have the value that the caller expected."""
 
+
+class _Unanswered(Exception):
+    """git found no answer; the object may be written later, so the question is asked again."""
+
+    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
+        super().__init__(process)
+        self.process = process
+
+
+# Commands whose answer depends on their arguments alone where every revision is a full object id, since an object never
+# changes and none is deleted here. Pages, events and path filters ask the same of the same commits again and again.
+_REPEATABLE = frozenset({"cat-file", "diff-tree", "log", "ls-tree", "merge-base", "rev-list", "rev-parse"})
+_FULL_ID = re.compile(r"[0-9a-f]{40}(?:\.\.[0-9a-f]{40}|\^\{(?:commit|tree)\})?")
+_KEPT_ANSWERS = 4096
 
 _STATUS = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "C": "copied", "T": "changed"}
 
@@ -44,6 +60,7 @@ class BareRepository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._answer = functools.lru_cache(maxsize=_KEPT_ANSWERS)(self._ask)
 
     @classmethod
     def create(cls, path: Path, *, default_branch: str, source: BareRepository | None = None) -> BareRepository:
@@ -81,6 +98,24 @@ class BareRepository:
 
     def _process(
         self, arguments: Iterable[str], stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        question = tuple(arguments)
+        if stdin or env or not _is_repeatable(question):
+            return self._start(question, stdin, env)
+        try:
+            return self._answer(question)
+        except _Unanswered as unanswered:
+            return unanswered.process
+
+    def _ask(self, question: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
+        process = self._start(question)
+        no_ancestor = question[0] == "merge-base" and process.returncode == 1
+        if process.returncode and not no_ancestor:
+            raise _Unanswered(process)
+        return process
+
+    def _start(
+        self, arguments: tuple[str, ...], stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         command = ["git", "--git-dir=.", *arguments]
         return subprocess.run(
@@ -259,6 +294,15 @@ class BareRepository:
         """The tree of a merge of two commits; None on conflict or unrelated histories."""
         process = self._process(["merge-tree", "--write-tree", "--no-messages", base, head])
         return process.stdout.decode().strip() if process.returncode == 0 else None
+
+
+def _is_repeatable(question: tuple[str, ...]) -> bool:
+    """Whether git answers the same whenever it answers: all revisions are full object ids."""
+    command, *rest = question
+    revisions = [word for word in rest[: rest.index("--") if "--" in rest else None] if not word.startswith("-")]
+    if command == "cat-file" and len(revisions) > 1:  # the wanted type precedes the object
+        del revisions[0]
+    return command in _REPEATABLE and bool(revisions) and all(map(_FULL_ID.fullmatch, revisions))
 
 
 def _is_sha(text: str) -> bool:

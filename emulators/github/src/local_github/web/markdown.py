@@ -99,7 +99,11 @@ def render(text: str | None, address: Address) -> str:
         attributes=_ATTRIBUTES,
         attribute_filter=map_address,
         allowed_classes=_CLASSES,
-        set_tag_attribute_values={"input": {"type": "checkbox", "disabled": ""}, "img": {"loading": "lazy"}},
+        set_tag_attribute_values={
+            "input": {"type": "checkbox", "disabled": ""},
+            "img": {"loading": "lazy"},
+            "table": {"tabindex": "0"},  # a wide table scrolls, by keyboard too
+        },
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )

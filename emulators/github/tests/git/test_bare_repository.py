@@ -1,0 +1,107 @@
+"""Answers of git that cannot change are kept; those about names, and about objects that do not exist yet, are not."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_github.git.bare_repository import BareRepository, GitFailed
+from local_github.git.output_parser import ZERO, Person
+
+AUTHOR = Person(name="Alice", email="alice@example.com", date="2026-01-01T00:00:00+00:00")
+Commit = Callable[..., str]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> BareRepository:
+    """An empty bare repository."""
+    return BareRepository.create(tmp_path / "fraud.git", default_branch="main")
+
+
+@pytest.fixture
+def commit(repository: BareRepository) -> Commit:
+    """Writes a commit with a file and returns its id."""
+
+    def write(text: str, *parents: str) -> str:
+        tree = repository.write_tree(None, [("100644", repository.write_blob(text.encode()), "data.txt")])
+        return repository.write_commit(tree, parents, text, author=AUTHOR)
+
+    return write
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The git commands that are started from now on."""
+    commands: list[str] = []
+    run = subprocess.run
+
+    def record(command: list[str], **options: Any) -> Any:
+        commands.append(command[2])
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", record)
+    return commands
+
+
+def test_questions_about_full_ids_are_asked_once(
+    repository: BareRepository, commit: Commit, started: list[str]
+) -> None:
+    """The second round starts no process and answers the same."""
+    first = commit("one")
+    second = commit("two", first)
+
+    def ask() -> list[object]:
+        return [
+            repository.commit(second),
+            repository.commits("--reverse", f"{first}..{second}"),
+            repository.changes(first, second),
+            repository.patches(first, second),
+            repository.merge_base(first, second),
+            repository.is_ancestor(second, first),
+            repository.count(f"{first}..{second}"),
+            repository.show(second, "data.txt"),
+            repository.folder(second),
+            repository.kind(first),
+        ]
+
+    answers = ask()
+    started.clear()
+    assert ask() == answers
+    assert not started
+    assert answers[5:8] == [False, 1, b"two"]
+
+
+def test_questions_about_names_are_asked_each_time(repository: BareRepository, commit: Commit) -> None:
+    """A branch moves between two equal questions."""
+    first = commit("one")
+    second = commit("two", first)
+    repository.update("refs/heads/main", first, ZERO)
+    assert (repository.resolve("main"), repository.show("main", "data.txt")) == (first, b"one")
+    assert repository.count("main") == 1
+    repository.update("refs/heads/main", second, first)
+    assert (repository.resolve("main"), repository.show("main", "data.txt")) == (second, b"two")
+    assert (repository.count("main"), len(repository.commits("main", "--not", first))) == (2, 1)
+
+
+def test_an_object_that_is_written_later_is_found(repository: BareRepository, commit: Commit, tmp_path: Path) -> None:
+    """That there is no such object is no lasting answer."""
+    expected = commit("one")
+    other = BareRepository.create(tmp_path / "other.git", default_branch="main")
+    assert other.resolve(expected) is None
+    assert other.kind(expected) is None
+    with pytest.raises(GitFailed):
+        other.count(expected)
+    repository.update("refs/heads/main", expected, ZERO)
+    other.fetch(repository, "refs/heads/main:refs/heads/main")
+    assert other.resolve(expected) == expected
+    assert other.kind(expected) == "commit"
+    assert other.count(expected) == 1
+
+
+def test_unrelated_histories_have_no_base_both_times(repository: BareRepository, commit: Commit) -> None:
+    """git ends with 1, which is its answer and no failure."""
+    one, other = commit("one"), commit("other")
+    assert [repository.merge_base(one, other) for _ in range(2)] == [None, None]
