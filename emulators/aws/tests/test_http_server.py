@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
+import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
@@ -109,6 +112,31 @@ def test_idle_connections_end_with_the_server(client: http.client.HTTPConnection
         server.server_close()
         assert stale.sock is not None
         assert stale.sock.recv(1) == b""
+
+
+def test_client_that_ends_before_the_response_leaves_no_connection(capfd: pytest.CaptureFixture[str]) -> None:
+    """A client that was killed is no error of the server, and its socket is closed."""
+    asked, ended = threading.Event(), threading.Event()
+
+    def late(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        asked.set()
+        assert ended.wait(10)
+        start_response("200 OK", [])
+        return [b"late"]
+
+    server, before = http_server.listen(0), set(threading.enumerate())
+    http_server.serve(server, late)
+    with closing(socket.create_connection(("127.0.0.1", server.server_port), timeout=10)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing it is a reset
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert asked.wait(10)
+    ended.set()
+    server.shutdown()
+    server.server_close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    gc.collect()  # an open socket would be a ResourceWarning, which is an error
+    assert capfd.readouterr().err == ""
 
 
 def test_taken_port_is_named(server: Any) -> None:

@@ -108,6 +108,11 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc] # mypy skips mo
         self.wfile.flush()
         return answered
 
+    def finish(self) -> None:
+        """Closes both sides of the connection; the client may have ended before it got the whole response."""
+        with contextlib.closing(self.rfile), contextlib.suppress(ConnectionError):
+            super().finish()
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Logs nothing: the dispatcher logs every call."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from local_aws import moto_patches
 from local_aws.alarm_evaluation import AlarmEvaluator
+from local_aws.application_autoscaling import ApplicationAutoScaling
 from local_aws.authorization import managed_policies
 from local_aws.authorization.principals import Principals
 from local_aws.authorization.service import Authorization
@@ -129,6 +130,14 @@ class Services:
             emit=self._events.emit,
             baking=Baking(alarms, self._metrics, settings.clock),
         )
+        self._scaling = ApplicationAutoScaling(
+            counts=self._endpoints,
+            client=client,
+            clock=settings.clock,
+            account=settings.account,
+            region=settings.region,
+        )
+        self._metrics.invoked = self._scaling.invoked
         self._registry = Registry(backend=self._backend, roles=self._sagemaker_roles, emit=self._events.emit)
         self._images: Any = None
         self.pipelines: Any = None
@@ -210,9 +219,10 @@ class Services:
         service_quotas = ServiceQuotas(account=settings.account, region=settings.region)
         sagemaker: Mapping[str, OperationHandler] = {
             "CreateEndpoint": self._endpoints.create,
-            "UpdateEndpoint": self._endpoints.update,
-            "DescribeEndpoint": self._endpoints.describe,
-            "DeleteEndpoint": self._endpoints.delete,
+            "UpdateEndpoint": self._update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self._endpoints.update_weights_and_capacities,
+            "DescribeEndpoint": self._describe_endpoint,
+            "DeleteEndpoint": self._delete_endpoint,
             "CreateModelPackage": registry.create_model_package,
             "UpdateModelPackage": registry.update_model_package,
             "DeleteModelPackage": registry.delete_model_package,
@@ -225,6 +235,7 @@ class Services:
         managed = partial(managed_policies.handle, settings.account)
         return {
             **{("sagemaker", name): handler for name, handler in sagemaker.items()},
+            **{("application-autoscaling", name): handler for name, handler in self._scaling.operations.items()},
             ("sts", "GetCallerIdentity"): identity.caller_identity,
             ("sts", "AssumeRole"): assume_role.refuse_unsupported,
             ("sts", "AssumeRoleWithWebIdentity"): self._federation.assume_role_with_web_identity,
@@ -255,6 +266,23 @@ class Services:
             ("POST", function, "lambda:Invoke", self._functions.handle_invoke),
             ("GET", settings, "lambda:GetAccountSettings", self._functions.account_settings),
         ]
+
+    def _update_endpoint(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        configuration = self._backend().endpoint_configs.get(parameters["EndpointConfigName"])
+        variants = configuration.production_variants if configuration is not None else []
+        types = {variant["VariantName"]: str(variant.get("InstanceType", "")) for variant in variants}
+        if types:
+            self._scaling.refuse_type_change(parameters["EndpointName"], types)
+        return self._endpoints.update(parameters)
+
+    def _describe_endpoint(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self._scaling.evaluate(parameters["EndpointName"])  # time may have passed without an invocation
+        return self._endpoints.describe(parameters)
+
+    def _delete_endpoint(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        answer = self._endpoints.delete(parameters)
+        self._scaling.endpoint_deleted(parameters["EndpointName"])
+        return answer
 
     def _backend(self) -> Any:
         from moto.sagemaker.models import sagemaker_backends

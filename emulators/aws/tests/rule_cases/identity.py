@@ -143,6 +143,15 @@ def chained_session(aws: LocalAws) -> None:
     aws.client("sts").assume_role(**request, DurationSeconds=7200)
 
 
+def session_policy(aws: LocalAws) -> None:
+    role = create_role(aws, unique_name("role"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    request = {"RoleArn": role, "RoleSessionName": "session"}
+    for wrong in ("no JSON", json.dumps({"Statement": []}), key_policy({"AWS": "*"}, "kms:*")):
+        refused("sts-session-policy", partial(aws.client("sts").assume_role, **request, Policy=wrong))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow("s3:ListAllMyBuckets")]})
+    aws.client("sts").assume_role(**request, Policy=document)
+
+
 def key_policy(principal: dict[str, str], action: str) -> str:
     """A key's policy of one statement."""
     statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
@@ -203,4 +212,5 @@ CASES: dict[str, Case] = {
     "kms-policy-lockout": policy_lockout,
     "sts-chained-session": chained_session,
     "sts-session-length": session_length,
+    "sts-session-policy": session_policy,
 }

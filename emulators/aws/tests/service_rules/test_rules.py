@@ -7,10 +7,10 @@ import re
 import pytest
 from local_aws.server import LocalAws
 from local_aws.service_rules.catalog import rules
-from rule_cases import compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage
+from rule_cases import autoscaling, compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage
 from rule_cases.refusals import Case
 
-MODULES = (compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage)
+MODULES = (autoscaling, compute, guardrails, identity, messaging, monitoring, sagemaker, stacks, storage)
 CASES: dict[str, Case] = {rule_id: case for module in MODULES for rule_id, case in module.CASES.items()}
 AWSS_OWN = r"https://(docs\.aws\.amazon\.com|github\.com/aws(labs|-samples|-solutions|-cloudformation|docs)?/[\w.-]+/blob/\w{40})/"
 """AWS's pages and code."""

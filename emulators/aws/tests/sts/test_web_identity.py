@@ -12,9 +12,11 @@ from typing import Any
 import boto3
 import jwt
 import pytest
+from aws_resources import allow, unique_name
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from callers import client, document, refused
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +86,14 @@ def assume(federated: LocalAws, issuer: Issuer) -> Assume:
         "sts", region_name="us-east-1", endpoint_url=federated.url, config=Config(signature_version=UNSIGNED)
     )
 
-    def call(token: str | None = None, *, duration: int = 3600, role: str = "train", **claims: Any) -> dict[str, Any]:
+    def call(
+        token: str | None = None,
+        *,
+        duration: int = 3600,
+        role: str = "train",
+        members: dict[str, Any] | None = None,
+        **claims: Any,
+    ) -> dict[str, Any]:
         now = int(time.time())
         good = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + 300}
         result: dict[str, Any] = client.assume_role_with_web_identity(
@@ -92,6 +101,7 @@ def assume(federated: LocalAws, issuer: Issuer) -> Assume:
             RoleSessionName="run-7",
             WebIdentityToken=token or issuer.sign(good | claims),
             DurationSeconds=duration,
+            **(members or {}),
         )
         return result
 
@@ -114,6 +124,33 @@ def test_trusted_token_becomes_a_role_session(assume: Assume, federated: LocalAw
     assert answer["SubjectFromWebIdentityToken"] == SUBJECT
     assert answer["Audience"] == AUDIENCE
     assert 3500 < keys["Expiration"].timestamp() - time.time() <= 3600
+
+
+def test_session_may_do_what_role_and_session_policy_allow(assume: Assume, federated: LocalAws) -> None:
+    """The intersection: neither an action of the role alone nor one of the policy alone is allowed."""
+    bucket = unique_name("bucket")
+    federated.client("s3").create_bucket(Bucket=bucket)
+    granted = document(allow("s3:GetObject"), allow("s3:PutObject"))
+    federated.client("iam").put_role_policy(RoleName="train", PolicyName="objects", PolicyDocument=granted)
+    whole = client(federated, "s3", assume()["Credentials"])
+    whole.put_object(Bucket=bucket, Key="a/session", Body=b"1")
+    limited = assume(members={"Policy": document(allow("s3:GetObject"), allow("s3:ListBucket"))})
+    s3 = client(federated, "s3", limited["Credentials"])
+    assert s3.get_object(Bucket=bucket, Key="a/session")["Body"].read() == b"1"
+    assert "session policy" in refused(s3.put_object, Bucket=bucket, Key="a/session", Body=b"2")[2]
+    assert refused(s3.list_objects_v2, Bucket=bucket)[0] == "AccessDenied"
+
+
+def test_session_policy_is_not_ignored(assume: Assume) -> None:
+    """What would be ignored or is no policy is refused, and so is one beyond AWS's length."""
+    for members, code in (
+        ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]}, "ValidationError"),
+        ({"Policy": "{}"}, "MalformedPolicyDocument"),
+        ({"Policy": document(allow([f"s3:Get{number}" for number in range(300)]))}, "ValidationError"),
+    ):
+        with pytest.raises(ClientError) as refusal:
+            assume(members=members)
+        assert refusal.value.response["Error"]["Code"] == code
 
 
 def test_subject_with_ids_matches_a_pattern(assume: Assume) -> None:

@@ -140,6 +140,15 @@ def _session_length(parameters: Mapping[str, Any]) -> None:
         raise violation("sts-session-length")
 
 
+def _session_policy(parameters: Mapping[str, Any]) -> None:
+    if not parameters.get("Policy"):
+        return
+    try:
+        parse(parameters["Policy"], DocumentKind.IDENTITY)
+    except AwsError as error:
+        raise violation("sts-session-policy", words=error.message) from error
+
+
 CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
     ("iam", "PutRolePolicy"): (_inline,),
     ("iam", "CreateRole"): (_trust,),
@@ -151,7 +160,7 @@ CHECKS: Mapping[tuple[str, str], tuple[Check, ...]] = {
     ("kms", "PutKeyPolicy"): (_key_policy,),
     ("iam", "CreatePolicy"): (_managed,),
     ("iam", "CreatePolicyVersion"): (_managed,),
-    ("sts", "AssumeRole"): (_session_length,),
-    ("sts", "AssumeRoleWithWebIdentity"): (_session_length,),
+    ("sts", "AssumeRole"): (_session_length, _session_policy),
+    ("sts", "AssumeRoleWithWebIdentity"): (_session_length, _session_policy),
 }
 """By service and operation."""

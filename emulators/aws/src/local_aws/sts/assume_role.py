@@ -15,6 +15,15 @@ _CHAINED_SECONDS = 3600
 _UNSUPPORTED = ("PolicyArns", "Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts")
 
 
+def refuse_members(parameters: dict[str, Any], operation: str) -> None:
+    """Refuses members that the emulator would ignore, and that would change what the session may do."""
+    for member in _UNSUPPORTED:
+        if parameters.get(member):
+            raise AwsError(
+                "ValidationError", f"{member} of {operation} is not supported by the AWS emulator, use Policy"
+            )
+
+
 def refuse_unsupported(parameters: dict[str, Any]) -> dict[str, Any]:
     """Handles AssumeRole: a member that would change what the session may do is an error, so that none is ignored.
 
@@ -22,11 +31,7 @@ def refuse_unsupported(parameters: dict[str, Any]) -> dict[str, Any]:
         AwsError: ValidationError, naming the member, or the limit of a session that a role's session asks for.
         NotHandled: the call is moto's.
     """
-    for member in _UNSUPPORTED:
-        if parameters.get(member):
-            raise AwsError(
-                "ValidationError", f"{member} of AssumeRole is not supported by the AWS emulator, use Policy"
-            )
+    refuse_members(parameters, "AssumeRole")
     caller = gate.principal.get()
     chained = caller is not None and ":assumed-role/" in caller.arn and not caller.administrator
     if chained and int(parameters.get("DurationSeconds") or 0) > _CHAINED_SECONDS:

@@ -16,6 +16,7 @@ from local_aws.authorization.decision_log import DecisionLog
 from local_aws.authorization.principals import Principal, Principals
 from local_aws.errors import AwsError
 from local_aws.iam.evaluation import AccessRequest, Policies, evaluate
+from local_aws.sts import assume_role
 
 _ACTION = "sts:AssumeRoleWithWebIdentity"
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}\Z", re.ASCII)
@@ -43,6 +44,7 @@ class WebIdentityFederation:
         """AssumeRoleWithWebIdentity, with AWS's errors."""
         from moto.sts.models import sts_backends
 
+        assume_role.refuse_members(parameters, "AssumeRoleWithWebIdentity")
         name = parameters.get("RoleSessionName", "")
         if not _SESSION_NAME.match(name):
             raise AwsError("ValidationError", f"Value '{name}' at 'roleSessionName' failed to satisfy constraint")

@@ -71,6 +71,25 @@ def test_invalid_invocations_are_refused(aws: LocalAws) -> None:
     assert len(invoke_endpoint(aws, name, b"1" * (6 * 1024 * 1024 - 100))) > 6_000_000
 
 
+def test_weights_and_capacities_change_what_serves(aws: LocalAws) -> None:
+    """On the same configuration, each only where it is given; an unknown variant is refused."""
+    sagemaker, name = aws.client("sagemaker"), create_endpoint(aws)
+    before = sagemaker.describe_endpoint(EndpointName=name)
+    for wanted in ({"DesiredInstanceCount": 3}, {"DesiredWeight": 0.5}):
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", **wanted}]
+        )
+    described = sagemaker.describe_endpoint(EndpointName=name)
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", before["EndpointConfigName"])
+    (variant,) = described["ProductionVariants"]
+    assert (variant["DesiredInstanceCount"], variant["CurrentWeight"]) == (3, 0.5)
+    assert invoke_endpoint(aws, name, "1") == "none:text/csv:1"
+    with pytest.raises(ClientError, match="not present within endpoint configuration"):
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "Other", "DesiredWeight": 1.0}]
+        )
+
+
 def test_failed_endpoint_can_only_be_deleted(aws: LocalAws) -> None:
     """Its failure reason has the end of the server's log; an update is refused, a deletion is not."""
     sagemaker, name = aws.client("sagemaker"), unique_name("endpoint")

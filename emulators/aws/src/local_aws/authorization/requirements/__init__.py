@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from local_aws.authorization.calls import Call
-from local_aws.authorization.requirements import cloudformation, compute, iam, messaging, s3, sagemaker
+from local_aws.authorization.requirements import autoscaling, cloudformation, compute, iam, messaging, s3, sagemaker
 from local_aws.authorization.requirements.base import Requirement, Rule
 
 TABLES: Mapping[str, Mapping[str, Rule]] = {
+    "application-autoscaling": autoscaling.RULES,
     "cloudformation": cloudformation.RULES,
     "cloudwatch": compute.CLOUDWATCH_RULES,
     "dynamodb": messaging.DYNAMODB_RULES,

@@ -54,6 +54,7 @@ _RESOURCES: Mapping[str, Sequence[tuple[str, str]]] = {
     "StopTrainingJob": (("training-job", "TrainingJobName"),),
     "StopTransformJob": (("transform-job", "TransformJobName"),),
     "UpdateEndpoint": (("endpoint", "EndpointName"), ("endpoint-config", "EndpointConfigName")),
+    "UpdateEndpointWeightsAndCapacities": (("endpoint", "EndpointName"),),
     "UpdateModelPackage": (("model-package", "ModelPackageArn"),),
     "UpdatePipeline": (("pipeline", "PipelineName"),),
     "UpdatePipelineExecution": (("", "PipelineExecutionArn"),),

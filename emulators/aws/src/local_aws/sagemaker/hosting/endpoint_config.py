@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local_aws.errors import AwsError
@@ -24,6 +24,31 @@ class ResolvedConfig:
     variants: tuple[Variant, ...]
     capture: CaptureSettings | None
     capture_document: dict[str, Any]
+
+    def count(self, variant: str) -> int:
+        """The instances of a variant."""
+        return next(each.instance_count for each in self.variants if each.name == variant)
+
+    def with_count(self, variant: str, count: int) -> ResolvedConfig:
+        """The same with another number of instances of a variant."""
+        changed = (replace(each, instance_count=count) if each.name == variant else each for each in self.variants)
+        return replace(self, variants=tuple(changed))
+
+    def with_weight(self, variant: str, weight: float) -> ResolvedConfig:
+        """The same with another weight of a variant."""
+        changed = (replace(each, weight=weight) if each.name == variant else each for each in self.variants)
+        return replace(self, variants=tuple(changed))
+
+    def retaining(self, former: ResolvedConfig) -> ResolvedConfig:
+        """The same with counts and weights of the variants of `former` that have the same names."""
+        kept = {each.name: each for each in former.variants}
+        changed = (
+            replace(each, instance_count=kept[each.name].instance_count, weight=kept[each.name].weight)
+            if each.name in kept
+            else each
+            for each in self.variants
+        )
+        return replace(self, variants=tuple(changed))
 
 
 class ConfigResolver:
@@ -70,6 +95,7 @@ class ConfigResolver:
             environment={key: str(value) for key, value in (container.get("Environment") or {}).items()},
             image=container.get("Image", ""),
             weight=float(variant.get("InitialVariantWeight", 1.0)),
+            instance_type=variant.get("InstanceType", ""),
             instance_count=int(variant.get("InitialInstanceCount", 1)),
             health_timeout_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
         )
@@ -98,3 +124,18 @@ class ConfigResolver:
             raise AwsError("ValidationException", message)
         environment = {**(packaged[0].get("Environment") or {}), **(container.get("Environment") or {})}
         return {**packaged[0], "Environment": environment}
+
+
+def summaries(resolved: ResolvedConfig) -> list[dict[str, Any]]:
+    """The variants as DescribeEndpoint and events show them."""
+    return [
+        {
+            "VariantName": variant.name,
+            "DeployedImages": [{"SpecifiedImage": variant.image, "ResolvedImage": variant.image}],
+            "CurrentWeight": variant.weight,
+            "DesiredWeight": variant.weight,
+            "CurrentInstanceCount": variant.instance_count,
+            "DesiredInstanceCount": variant.instance_count,
+        }
+        for variant in resolved.variants
+    ]

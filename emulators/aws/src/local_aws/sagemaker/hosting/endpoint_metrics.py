@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,8 @@ class EndpointMetrics:
         self._clock, self._lock = clock, threading.Lock()
         self._watched: Counter[str] = Counter()
         self._points: dict[tuple[str, str, str], list[Point]] = {}
+        self.invoked: Callable[[str, str], None] | None = None
+        """Called with endpoint and variant of each invocation, whether the endpoint is watched or not."""
 
     @contextmanager
     def watch(self, endpoint: str) -> Iterator[None]:
@@ -49,6 +51,8 @@ class EndpointMetrics:
 
     def record(self, endpoint: str, variant: str, *, status: int, latency_seconds: float) -> None:
         """One invocation. `status` is the container's; 0 if it gave no response, which is a 5xx for the caller."""
+        if self.invoked is not None:
+            self.invoked(endpoint, variant)
         if not self._watched[endpoint]:
             return
         values = {

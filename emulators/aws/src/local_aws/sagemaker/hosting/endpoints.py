@@ -8,13 +8,15 @@ the fleet that it acquired, and a retired fleet ends after its last request.
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from local_aws.errors import EmitEvent
+from local_aws.errors import AwsError, EmitEvent
+from local_aws.sagemaker.hosting import endpoint_config
 from local_aws.sagemaker.hosting.data_capture import DataCapture
 from local_aws.sagemaker.hosting.endpoint_config import ConfigResolver, ResolvedConfig
 from local_aws.sagemaker.hosting.fleet import Fleet, FleetBuilder
@@ -22,15 +24,8 @@ from local_aws.sagemaker.hosting.guardrails import Baking, Guardrails
 from local_aws.sagemaker.hosting.instance import InstanceUnhealthy
 from local_aws.service_rules.catalog import violation
 
-_EVENT_STATUS = {
-    "Creating": "CREATING",
-    "Updating": "UPDATING",
-    "InService": "IN_SERVICE",
-    "RollingBack": "ROLLING_BACK",
-    "Failed": "FAILED",
-    "OutOfService": "OUT_OF_SERVICE",
-    "Deleting": "DELETING",
-}
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where events write an underscore in an endpoint's status: IN_SERVICE is InService."""
 
 
 class Endpoints:
@@ -86,6 +81,8 @@ class Endpoints:
             resolved = self._resolver.resolve(parameters["EndpointConfigName"])
             deployment = parameters.get("DeploymentConfig")
             fleet = self._fleets.get(record.endpoint_name)
+            if fleet is not None and parameters.get("RetainAllVariantProperties"):
+                resolved = resolved.retaining(fleet.resolved)
             names = {variant.name for variant in resolved.variants}
             if deployment and fleet is not None and names != set(fleet.instances):
                 raise violation("sagemaker-guardrail-variants")
@@ -97,6 +94,31 @@ class Endpoints:
             self._set_status(record, "Updating", pending=resolved)
             self._changes += 1
         self._pool.submit(self._deploy_counted, record, resolved, guardrails)
+        return {"EndpointArn": record.arn}
+
+    def update_weights_and_capacities(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """UpdateEndpointWeightsAndCapacities: changes variants that serve; one process stands for all instances."""
+        with self._lock:
+            record = self._find(parameters["EndpointName"])
+            self._refuse_in_progress(record)
+            fleet = self._fleets.get(record.endpoint_name)
+            wanted = parameters["DesiredWeightsAndCapacities"]
+            serving = {variant.name for variant in fleet.resolved.variants} if fleet else set[str]()
+            missing = [each["VariantName"] for each in wanted if each["VariantName"] not in serving]
+            if fleet is None or missing:
+                message = (
+                    f'The variant name(s) "{", ".join(missing)}" is/are not present within endpoint configuration '
+                    f'"{record.endpoint_config_name}".'
+                )
+                raise AwsError("ValidationException", message)
+            self._set_status(record, "Updating")
+            for each in wanted:
+                if "DesiredInstanceCount" in each:
+                    fleet.resolved = fleet.resolved.with_count(each["VariantName"], each["DesiredInstanceCount"])
+                if "DesiredWeight" in each:
+                    fleet.resolved = fleet.resolved.with_weight(each["VariantName"], each["DesiredWeight"])
+            record.production_variants = endpoint_config.summaries(fleet.resolved)
+            self._set_status(record, "InService")
         return {"EndpointArn": record.arn}
 
     def delete(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +149,7 @@ class Endpoints:
                 "LastModifiedTime": record.last_modified_time,
                 "FailureReason": record.failure_reason,
                 "LastDeploymentConfig": getattr(record, "last_deployment_config", None),
-                "ProductionVariants": _summaries(fleet.resolved) if fleet is not None else None,
+                "ProductionVariants": endpoint_config.summaries(fleet.resolved) if fleet is not None else None,
                 "PendingDeploymentSummary": self._pending.get(record.endpoint_name),
             }
         if capture.get("EnableCapture"):
@@ -139,6 +161,29 @@ class Endpoints:
                 "KmsKeyId": capture.get("KmsKeyId", ""),
             }
         return {key: value for key, value in description.items() if value is not None}
+
+    def instance_types(self, endpoint: str) -> dict[str, str] | None:
+        """The instance type of each variant that serves; None if the endpoint does not exist or serves nothing."""
+        with self._lock:
+            fleet = self._fleets.get(endpoint)
+            return {each.name: each.instance_type for each in fleet.resolved.variants} if fleet else None
+
+    def instance_count(self, endpoint: str, variant: str) -> int:
+        """The instances of a variant that serves."""
+        with self._lock:
+            return self._fleets[endpoint].resolved.count(variant)
+
+    def set_instance_count(self, endpoint: str, variant: str, count: int) -> bool:
+        """Changes the instances of a variant, all of which one process stands for; False during another change."""
+        with self._lock:
+            record, fleet = self._backend().endpoints.get(endpoint), self._fleets.get(endpoint)
+            if record is None or fleet is None or record.endpoint_status != "InService":
+                return False
+            self._set_status(record, "Updating")
+            fleet.resolved = fleet.resolved.with_count(variant, count)
+            record.production_variants = endpoint_config.summaries(fleet.resolved)
+            self._set_status(record, "InService")
+            return True
 
     @property
     def idle(self) -> bool:
@@ -212,7 +257,7 @@ class Endpoints:
         self._fleets[record.endpoint_name] = fleet
         record.endpoint_config_name = fleet.resolved.configuration
         record.data_capture_config = fleet.resolved.capture_document
-        record.production_variants = _summaries(fleet.resolved)
+        record.production_variants = endpoint_config.summaries(fleet.resolved)
 
     def _try_canary(self, record: Any, fleet: Fleet, guardrails: Guardrails) -> str:
         """Sends the canary its share of the requests; why it must be rolled back, '' if it must not."""
@@ -280,7 +325,7 @@ class Endpoints:
             "EndpointArn": record.arn,
             "EndpointConfigName": record.endpoint_config_name,
             "ProductionVariants": record.production_variants,
-            "EndpointStatus": _EVENT_STATUS[status],
+            "EndpointStatus": _WORD_START.sub("_", status).upper(),
             "FailureReason": record.failure_reason,
             "CreationTime": _milliseconds(record.creation_time),
             "LastModifiedTime": _milliseconds(record.last_modified_time),
@@ -292,7 +337,7 @@ class Endpoints:
             summary = {
                 "EndpointConfigName": pending.configuration,
                 "StartTime": detail["LastModifiedTime"],
-                "ProductionVariants": _summaries(pending),
+                "ProductionVariants": endpoint_config.summaries(pending),
             }
             if status == "Updating":
                 self._pending[record.endpoint_name] = {**summary, "StartTime": record.last_modified_time}
@@ -302,17 +347,3 @@ class Endpoints:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def _summaries(resolved: ResolvedConfig) -> list[dict[str, Any]]:
-    return [
-        {
-            "VariantName": variant.name,
-            "DeployedImages": [{"SpecifiedImage": variant.image, "ResolvedImage": variant.image}],
-            "CurrentWeight": variant.weight,
-            "DesiredWeight": variant.weight,
-            "CurrentInstanceCount": variant.instance_count,
-            "DesiredInstanceCount": variant.instance_count,
-        }
-        for variant in resolved.variants
-    ]

@@ -46,6 +46,7 @@ class Variant:
     environment: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     weight: float = 1.0
+    instance_type: str = ""
     instance_count: int = 1
     health_timeout_seconds: float | None = None
     network_isolation: bool = False

@@ -59,3 +59,14 @@ def test_job_without_an_environment_is_refused(aws: PipelineAws, tmp_path: Path)
     reason = failure_reason(aws, change(processing("Spark", ["true"]), "AppSpecification.ImageUri", IMAGE))
     assert f"need pyspark 3.5 in {tmp_path}/.venv-spark, which does not exist" in reason
     assert "make .venv-spark/stamp" in reason
+
+
+def test_sharded_input_on_several_instances_is_refused(aws: PipelineAws, tmp_path: Path) -> None:
+    """Its workers share one folder here, so they would see what a single instance does not have on AWS."""
+    environment(tmp_path)
+    aws.serve(images=ImageMap.load(tmp_path / "local-images.yaml"))
+    step = processing("Spark", ["true"], inputs={"in": aws.put("in/a", "a")})
+    change(step, "AppSpecification.ImageUri", IMAGE)
+    change(step, "ProcessingInputs.0.S3Input.S3DataDistributionType", "ShardedByS3Key")
+    change(step, "ProcessingResources.ClusterConfig.InstanceCount", 2)
+    assert "ShardedByS3Key is not supported by the AWS emulator for Spark's jobs" in failure_reason(aws, step)

@@ -15,14 +15,8 @@ from typing import Any
 
 from local_aws.sagemaker.pipelines import names
 from local_aws.sagemaker.pipelines.jobs import spark_image
-from local_aws.sagemaker.pipelines.jobs.runner import (
-    MESSAGE_BYTES,
-    JobRequest,
-    JobRunner,
-    read_text,
-    recorded_end,
-    set_secondary_status,
-)
+from local_aws.sagemaker.pipelines.jobs.processing_instances import SHARDED, Input, ProcessingInstances
+from local_aws.sagemaker.pipelines.jobs.runner import JobRequest, JobRunner, recorded_end, set_secondary_status
 from local_aws.sagemaker.pipelines.jobs.storage import CreateFault, Item
 
 
@@ -42,20 +36,20 @@ class Jobs:
         arguments, described = request.arguments, request.described
         role, app = arguments["RoleArn"], arguments["AppSpecification"]
         cluster = arguments["ProcessingResources"]["ClusterConfig"]
-        hosts = [f"algo-{number + 1}" for number in range(_instances(cluster, app["ImageUri"]))]
+        count, on_spark = int(cluster.get("InstanceCount") or 1), spark_image.matches(app["ImageUri"])
         self.runner.images.environment(app["ImageUri"])  # refuses before the job exists
         words = app.get("ContainerEntrypoint") or self.runner.images.command(app["ImageUri"])
         words = [*words, *(app.get("ContainerArguments") or [])]
         outputs = (arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
-        inputs: list[tuple[str, list[Item]]] = []
+        inputs: list[Input] = []
         for item in arguments.get("ProcessingInputs") or []:
             source = _validated_input(item)
-            inputs.append(
-                (
-                    _validated_path(source["LocalPath"]),
-                    self.runner.storage(request.role).plan(source["S3Uri"], source["S3DataType"], role),
+            if (sharded := source.get("S3DataDistributionType") == SHARDED) and on_spark and count > 1:
+                raise CreateFault(
+                    f"Input '{item.get('InputName')}': {SHARDED} is not supported by the AWS emulator for Spark's jobs"
                 )
-            )
+            items = self.runner.storage(request.role).plan(source["S3Uri"], source["S3DataType"], role)
+            inputs.append(Input(path=_validated_path(source["LocalPath"]), items=items, sharded=sharded))
         for item in outputs:
             if "S3Output" not in item:
                 raise CreateFault(f"Output '{item.get('OutputName')}': the AWS emulator writes outputs to S3 only")
@@ -68,14 +62,6 @@ class Jobs:
             "CreationTime": names.now(),
             "LastModifiedTime": names.now(),
         }
-        configs = {
-            "config/processingjobconfig.json": {
-                **arguments,
-                "ProcessingJobName": request.name,
-                "ProcessingJobArn": request.arn,
-            },
-            "config/resourceconfig.json": {"current_host": "algo-1", "hosts": hosts},
-        }
         variables = {
             "PROCESSING_JOB_NAME": request.name,
             "PROCESSING_JOB_ARN": request.arn,
@@ -83,20 +69,17 @@ class Jobs:
         }
         request.created()
         with recorded_end(described, "Processing"):
-            space = self.runner.prepare(request, configs, inputs)
-            for item in outputs:
-                space.host(item["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-            described["ProcessingStartTime"] = names.now()
-            try:
-                self.runner.run(request, space, words, variables, "/aws/sagemaker/ProcessingJobs")
-            finally:
-                message = read_text(space.ml / "output/message", MESSAGE_BYTES)
-                if message:
-                    described["ExitMessage"] = message
-            for item in outputs:
-                target = item["S3Output"]
-                storage = self.runner.storage(request.role, request.keys.get("output", ""))
-                storage.send(space.host(target["LocalPath"]), target["S3Uri"])
+            ProcessingInstances(
+                runner=self.runner,
+                request=request,
+                hosts=[f"algo-{number + 1}" for number in range(count)],
+                processes=1 if on_spark else count,
+                inputs=inputs,
+                outputs=[item["S3Output"] for item in outputs],
+                words=words,
+                variables=variables,
+                config={**arguments, "ProcessingJobName": request.name, "ProcessingJobArn": request.arn},
+            ).run()
 
     def training(self, request: JobRequest) -> None:
         """Runs a training job to its end; raises the errors of `processing`."""
@@ -170,18 +153,12 @@ class Jobs:
         return self.runner.storage(role).plan(source["S3Uri"], source["S3DataType"], role)
 
 
-def _instances(cluster: Mapping[str, Any], image: str) -> int:
-    """The number of instances of a processing job; only Spark's jobs can have several."""
-    if spark_image.matches(image):
-        return int(cluster.get("InstanceCount") or 1)
-    _require_one_instance(cluster)
-    return 1
-
-
 def _require_one_instance(cluster: Mapping[str, Any]) -> None:
     count = int(cluster.get("InstanceCount") or 1)
     if count != 1 or cluster.get("InstanceGroups"):
-        raise CreateFault(f"InstanceCount {count} is not supported by the AWS emulator, jobs run on one instance")
+        raise CreateFault(
+            f"InstanceCount {count} is not supported by the AWS emulator, training jobs run on one instance"
+        )
 
 
 def _validated_path(path: str) -> str:

@@ -25,6 +25,7 @@ from local_aws.sagemaker.pipelines.retry_policies import JobInternalError
 from local_aws.sagemaker.service_roles import KeyUse, ServiceRoles
 
 DEFAULT_LIMIT_SECONDS = 24 * 3600
+FIRST_HOST = "algo-1"
 _REASON_CHARS, MESSAGE_BYTES = 1024, 1024
 _FAULT_REASONS = {
     "out_of_memory": "AlgorithmError: See job logs for more information, exit code: 137",
@@ -119,8 +120,10 @@ class JobRunner:
         request: JobRequest,
         configs: Mapping[str, Any],
         inputs: Sequence[tuple[str, list[Item]]],
+        *,
+        host: str = FIRST_HOST,
     ) -> JobSpace:
-        """Creates a job's folder, writes its configuration and fetches its inputs.
+        """Creates an instance's folder, writes its configuration and fetches its inputs.
 
         Raises:
             ClientFault: the inputs cannot be written to their paths, or the role may not read them or use a key.
@@ -129,7 +132,8 @@ class JobRunner:
         self.authorize_keys(request)
         try:
             image = self.images.environment(request.image)
-            space = self.isolation.create_space(self.folder / request.execution / request.name, image)
+            name = request.name if host == FIRST_HOST else f"{request.name}.{host}"
+            space = self.isolation.create_space(self.folder / request.execution / name, image)
             if spark_image.matches(request.image):
                 spark_image.add_command(
                     space.venv / "bin/python", space.relocated("/opt/ml/config/resourceconfig.json")
@@ -151,7 +155,14 @@ class JobRunner:
         return space
 
     def run(
-        self, request: JobRequest, space: JobSpace, words: Sequence[str], own: Mapping[str, str], group: str
+        self,
+        request: JobRequest,
+        space: JobSpace,
+        words: Sequence[str],
+        own: Mapping[str, str],
+        group: str,
+        *,
+        host: str = FIRST_HOST,
     ) -> None:
         """Waits for a free slot and runs the job's command.
 
@@ -164,7 +175,7 @@ class JobRunner:
         limit = (request.arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT_SECONDS
         base = {**self.roles.environment(request.role), "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         env = space.environment({**base, **{key: names.text(value) for key, value in own.items()}})
-        stream = f"{request.name}/algo-1-{int(names.now().timestamp())}"
+        stream = f"{request.name}/{host}-{int(names.now().timestamp())}"
         while not self.slots.acquire(timeout=0.2):
             if request.stop.is_set():
                 raise JobStopped
