@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 _NAME_LIMIT = 63
+_LATEST_APPROVAL = 9_999_999
+_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,41 +74,53 @@ class Desired:
     canary_instances: int = 0
     """The instances that take traffic first; 0 shifts all of it at once."""
     bake_seconds: int = 0
+    least_instances: int = 0
+    """With automatic scaling the bounds of the number of instances; 0 without."""
+    most_instances: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Desired:
         """The document that `fraudops deploy` wrote. Raises ValueError if it has another form."""
         try:
             document = json.loads(text)
-            if document["schema"] not in (1, 2, 3):
-                raise ValueError(f"schema must be 1, 2 or 3 (got {document['schema']!r})")
-            canary = document["rollout"]["canary"] if document["schema"] == 3 else None
-            image = document.get("serving_image") if document["schema"] == 3 else None
-            image = document["serving_image"] if document["schema"] == 2 else image
+            schema = document["schema"]
+            if schema not in (1, 2, 3, 4):
+                raise ValueError(f"schema must be 1, 2, 3 or 4 (got {schema!r})")
+            canary = document["rollout"]["canary"] if schema == 3 else None
+            canary = document["rollout"].get("canary") if schema == 4 else canary
+            image = document.get("serving_image") if schema in (3, 4) else None
+            image = document["serving_image"] if schema == 2 else image
+            scaling = document["autoscaling"] if schema == 4 else None
             return cls(
                 id=str(document["id"]),
-                approval=int(document["approval"]),
+                approval=_whole(document["approval"], 1, _LATEST_APPROVAL),
                 model_package_arn=str(document["model_package_arn"]),
                 artifact_sha256=str(document["artifact_sha256"]),
                 container=Container(
                     image=str(document["container"]["image"]), environment=dict(document["container"]["environment"])
                 ),
                 serving_image=str(image) if image else None,
-                endpoint=str(document["endpoint"]),
+                endpoint=_name(document["endpoint"]),
                 instance_type=str(document["instance"]["type"]),
-                instance_count=int(document["instance"]["count"]),
-                sampling_percentage=int(document["capture"]["sampling_percentage"]),
-                termination_wait_seconds=int(document["rollout"]["termination_wait_seconds"]),
-                timeout_minutes=int(document["rollout"]["timeout_minutes"]),
-                canary_instances=int(canary["instances"]) if canary else 0,
-                bake_seconds=int(canary["bake_minutes"]) * 60 if canary else 0,
+                instance_count=_whole(document["instance"]["count"], 1),
+                sampling_percentage=_whole(document["capture"]["sampling_percentage"], 0, 100),
+                termination_wait_seconds=_whole(document["rollout"]["termination_wait_seconds"], 0),
+                timeout_minutes=_whole(document["rollout"]["timeout_minutes"], 0),
+                canary_instances=_whole(canary["instances"], 1) if canary else 0,
+                bake_seconds=_whole(canary["bake_minutes"], 0) * 60 if canary else 0,
+                least_instances=_whole(scaling["min"], 0) if scaling else 0,
+                most_instances=_whole(scaling["max"], 1) if scaling else 0,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
     @property
     def name(self) -> str:
-        """Name of model and endpoint configuration: equal for equal content, so that a second event finds them."""
+        """Name of model and endpoint configuration: equal for equal content, so that a second event finds them.
+
+        Whether the endpoint scales is part of it: without scaling, its number of instances is the configuration's
+        again, and only an update to another configuration brings it back.
+        """
         content = [
             self.model_package_arn,
             self.artifact_sha256,
@@ -114,6 +129,7 @@ class Desired:
             self.instance_count,
             self.sampling_percentage,
             *([self.serving_image] if self.serving_image else []),
+            *(["scales"] if self.most_instances else []),
         ]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
         tail = f"-{self.approval:04d}-{digest}"
@@ -138,3 +154,15 @@ class Outcome:
     def alarming(self) -> bool:
         """Whether people are notified."""
         return self.outcome in ("refused", "failed")
+
+
+def _whole(value: Any, low: int, high: int = 1_000_000) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"a whole number from {low} to {high} was expected (got {str(value)[:80]!r})")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"an endpoint's name was expected (got {str(value)[:80]!r})")
+    return value

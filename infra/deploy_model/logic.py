@@ -78,7 +78,7 @@ class Access(Protocol):
 
 def package_arn(event: Mapping[str, Any]) -> str:
     """The ARN of the package that an event is about; ValueError if it names none."""
-    detail = event.get("detail")
+    detail = event.get("detail") if isinstance(event, Mapping) else None  # a caller may send any JSON
     arn = detail.get("ModelPackageArn") if isinstance(detail, Mapping) else None
     if not isinstance(arn, str) or ":model-package/" not in arn:
         raise ValueError("the event names no model package: only approvals of packages belong on this function's rule")
@@ -213,6 +213,11 @@ def _apply(
         access.delete_endpoint(desired.endpoint)
         raise Busy(f"{desired.endpoint} failed to be created; it is being deleted and will be created again")
     if endpoint and endpoint.get("EndpointConfigName") == name and status == "InService":
+        # Without them the endpoint answers, and cannot replace an instance.
+        if access.model(name) is None:
+            _ensure_model(access, name, container, environment)
+        if access.endpoint_config(name) is None:
+            _ensure_endpoint_config(access, desired, environment)
         return "unchanged", f"serves already: {serves}"
     _ensure_model(access, name, container, environment)
     _ensure_endpoint_config(access, desired, environment)
@@ -222,10 +227,20 @@ def _apply(
     access.update_endpoint(
         EndpointName=desired.endpoint,
         EndpointConfigName=name,
-        RetainAllVariantProperties=False,
+        RetainAllVariantProperties=_keeps_count(desired, endpoint),
         DeploymentConfig=_deployment_config(desired, environment),
     )
     return "updated", f"being rolled out: {serves}"
+
+
+def _keeps_count(desired: Desired, endpoint: Mapping[str, Any]) -> bool:
+    """Whether the update keeps the number of instances that serve: one that automatic scaling may have chosen.
+
+    Of the properties that an update can retain, the single variant's weight has no effect, and capture is not supported
+    (SageMaker API, VariantProperty), so the new configuration's capture holds.
+    """
+    counts = [variant.get("DesiredInstanceCount", 0) for variant in endpoint.get("ProductionVariants") or []]
+    return len(counts) == 1 and 1 <= desired.least_instances <= counts[0] <= desired.most_instances
 
 
 def _deployment_config(desired: Desired, environment: Environment) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]  # it has no stubs
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
 from ml import config
-from ml.aws.cloudformation import workflow_roles
+from ml.aws.cloudformation import staging_role, workflow_roles
 from ml.gitops import environments
 from ml.playground.template_state import FOLDER as SHIPPED
 
@@ -26,6 +26,8 @@ READ_ONLY = [
     "ref:refs/heads/main",
     "ref:refs/heads/approve/*",
     "ref:refs/heads/rollback/*",
+    "ref:refs/heads/promote/*",
+    "ref:refs/heads/bot/*",
     "ref:refs/heads/gh-readonly-queue/main/*",
 ]
 CLAIM = "token.actions.githubusercontent.com"
@@ -81,8 +83,9 @@ def test_each_role_trusts_one_environment_of_one_repository(template: dict[str, 
     """The subject is compared literally; without environments it is main. Only PlanRole has patterns."""
     found = roles(template)
     assert set(found) == {*ENVIRONMENTS, "PlanRole"}
-    # The role of the serving image's environment is of infra/serving-image.yaml.
-    assert {*ENVIRONMENTS.values(), environments.SERVING_IMAGE} == set(environments.WITH_ROLE)
+    # The roles of these two environments are of infra/serving-image.yaml and infra/github-staging.yaml.
+    others = {environments.SERVING_IMAGE, environments.STAGING}
+    assert {*ENVIRONMENTS.values(), *others} == set(environments.WITH_ROLE)
     for name, role in found.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -191,14 +194,18 @@ def test_account_is_changed_through_cloudformation_alone(template: dict[str, Any
 
 
 def test_roles_are_passed_to_named_services_only(template: dict[str, Any]) -> None:
-    """The job role to SageMaker, the function's role to Lambda."""
+    """The roles of jobs to SageMaker, the function's role to Lambda."""
     passing = {
         name: statement["Condition"]["StringEquals"]["iam:PassedToService"]
         for name, role in roles(template).items()
         for statement in statements(role)
         if "iam:PassRole" in as_list(statement["Action"])
     }
-    assert passing == {"TrainRole": "sagemaker.amazonaws.com", "InfraRole": "lambda.amazonaws.com"}
+    assert passing == {
+        "TrainRole": "sagemaker.amazonaws.com",
+        "DriftRole": "sagemaker.amazonaws.com",
+        "InfraRole": "lambda.amazonaws.com",
+    }
 
 
 def test_key_is_changed_through_cloudformation_and_by_its_tag_alone(template: dict[str, Any]) -> None:
@@ -251,7 +258,7 @@ def test_comparison_of_the_account_reads_only(template: dict[str, Any]) -> None:
     assert policy["Roles"] == [{"Ref": "DriftRole"}]
     allowed = {action for each in policy["PolicyDocument"]["Statement"] for action in as_list(each["Action"])}
     assert allowed
-    assert all(re.fullmatch(r"[a-z0-9]+:(Describe|Get|List)\w+", action) for action in allowed)
+    assert all(re.fullmatch(r"[a-z0-9-]+:(Describe|Get|List)\w+", action) for action in allowed)
 
 
 def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
@@ -267,7 +274,8 @@ def test_every_output_becomes_a_variable(template: dict[str, Any]) -> None:
         for file in (ROOT / ".github/workflows").glob("*.yml")
         for variable in re.findall(r"vars\.(FRAUDOPS_ROLE_\w+)", file.read_text())
     }
-    assert asked - {"FRAUDOPS_ROLE_SERVING_IMAGE"} == set(workflow_roles.ROLES.values())  # of infra/serving-image.yaml
+    others = {"FRAUDOPS_ROLE_SERVING_IMAGE", staging_role.VARIABLE}  # of templates of their own
+    assert asked - others == set(workflow_roles.ROLES.values())
 
 
 def test_policies_fit_into_a_role(template: dict[str, Any]) -> None:
@@ -284,7 +292,7 @@ def test_endpoint_name_is_a_parameter() -> None:
 
 def test_drift_check_imports_labels_and_writes_below_monitoring(template: dict[str, Any]) -> None:
     """DriftRole cannot approve, train or deploy; it writes its endpoint's files, new labels and its metrics namespace.
-    It deletes in the inbox of labels alone."""
+    It deletes in the inbox of labels alone, and starts jobs that count, with a role that does nothing else."""
     found = list(statements(roles(template)["DriftRole"]))
     writing = [each for each in found if "s3:PutObject" in as_list(each["Action"])]
     written = [resource["Fn::Sub"] for each in writing for resource in as_list(each["Resource"])]
@@ -306,4 +314,10 @@ def test_drift_check_imports_labels_and_writes_below_monitoring(template: dict[s
         "s3:PutObject",
         "s3:DeleteObject",
         "cloudwatch:PutMetricData",
+        "sagemaker:CreateProcessingJob",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:StopProcessingJob",
+        "iam:PassRole",
     }
+    (passing,) = [each for each in found if "iam:PassRole" in as_list(each["Action"])]
+    assert passing["Resource"]["Fn::Sub"].endswith(":role/${PlatformStack}-CountingRole-*")

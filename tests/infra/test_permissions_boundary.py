@@ -107,7 +107,7 @@ def resources(aws: LocalAws, stack: str) -> list[dict[str, Any]]:
     return found
 
 
-PLATFORM = ("ExecutionRole", "EndpointRole", "DeployRole")
+PLATFORM = ("CountingRole", "ExecutionRole", "EndpointRole", "DeployRole")
 
 
 @pytest.mark.parametrize("role", PLATFORM)

@@ -26,7 +26,7 @@ def test_platform_template_is_created_unchanged_and_updated(aws: LocalAws, repos
     """infra/platform.yaml deploys; the same template again changes nothing; a new parameter adds its resource."""
     name, cloudformation = "platform", aws.client("cloudformation")
     found = create(aws, repository_root, name, EndpointName="platform")
-    assert {"Bucket", "ExecutionRoleArn", "PackageGroup", "DeployFunction", "TopicArn"} == set(found)
+    assert {"Bucket", "CountingRoleArn", "ExecutionRoleArn", "PackageGroup", "DeployFunction", "TopicArn"} == set(found)
     aws.client("s3").put_object(Bucket=found["Bucket"], Key="a", Body=b"1")
     assert aws.client("s3").get_bucket_versioning(Bucket=found["Bucket"])["Status"] == "Enabled"
     with pytest.raises(ClientError, match="No updates are to be performed"):
@@ -100,6 +100,9 @@ def test_lake_is_logged_and_objects_expire_by_prefix(aws: LocalAws, repository_r
     rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=lake)["Rules"]}
     assert rules["expire-captured-traffic"]["Expiration"] == {"Days": 180}
     assert rules["expire-captured-traffic"]["Prefix"] == "capture/"
+    for kept in ("window-rows", "jobs"):  # rows of captured traffic in another place
+        rule = next(rule for rule in rules.values() if rule["Prefix"] == f"monitoring/kept/{kept}/")
+        assert rule["Expiration"] == {"Days": 180}
     assert rules["move-old-transactions"]["Transitions"] == [{"Days": 90, "StorageClass": "STANDARD_IA"}]
     assert "expire-drift-checks" not in rules
     without = request(repository_root, "kept", EndpointName="kept", CaptureRetentionDays="0")
@@ -139,6 +142,6 @@ def test_customer_key_encrypts_everything_that_the_stack_stores(aws: LocalAws, r
     function = aws.client("lambda").get_function_configuration(FunctionName="secret-deploy")
     assert function["Environment"]["Variables"]["KEY_ARN"] == key
     iam = aws.client("iam")
-    for role in ("ExecutionRole", "EndpointRole", "DeployRole"):
+    for role in ("CountingRole", "ExecutionRole", "EndpointRole", "DeployRole"):
         document = iam.get_role_policy(RoleName=ids[role], PolicyName="use-key")["PolicyDocument"]
         assert {entry["Resource"] for entry in document["Statement"]} == {key}

@@ -50,7 +50,7 @@ def test_every_alarm_notifies_the_topic_and_is_on_the_dashboard(template: dict[s
     } == set(alarms)
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == [{"Ref": "NotificationTopic"}], name
-        assert alarm["AlarmDescription"], name
+        assert alarm["AlarmDescription"].endswith(" Steps - docs/operations.md."), name
     (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
     shown = set(re.findall(r"\$\{(\w+Alarm)\.Arn\}", dashboard["DashboardBody"]["Fn::Sub"]))
     assert shown == set(alarms)
@@ -141,14 +141,28 @@ def test_every_log_group_has_retention_and_can_have_the_key(template: dict[str, 
     assert template["Resources"]["EndpointLog"]["Condition"] == "OwnsEndpointLog"
 
 
+def prefix_of(rule: dict[str, Any]) -> str:
+    """Return a lifecycle rule's prefix, with the references in it as the template writes them."""
+    prefix = rule["Prefix"]
+    return str(prefix["Fn::Sub"] if isinstance(prefix, dict) else prefix)
+
+
 def test_lifecycle_deletes_only_traffic_and_checks(template: dict[str, Any]) -> None:
-    """Manifests and approvals name transactions, labels, executions and artifacts, so these never expire."""
+    """Manifests and approvals name transactions, labels, executions and artifacts, so these never expire.
+
+    The rows that drift checks keep and the objects of counting jobs copy captured traffic: they expire with it.
+    """
     rules = of_type(template, "AWS::S3::Bucket")["Lake"]["LifecycleConfiguration"]["Rules"]
     conditional = [rule["Fn::If"] for rule in rules if "Fn::If" in rule]
-    expiring = {rule["Prefix"]: condition for condition, rule, _ in conditional if "ExpirationInDays" in rule}
-    assert expiring == {"capture/": "ExpiresCapture", "monitoring/": "ExpiresMonitoring"}
+    expiring = {prefix_of(rule): condition for condition, rule, _ in conditional if "ExpirationInDays" in rule}
+    assert expiring == {
+        "capture/": "ExpiresCapture",
+        "monitoring/${EndpointName}/window-rows/": "ExpiresCapture",
+        "monitoring/${EndpointName}/jobs/": "ExpiresCapture",
+        "monitoring/": "ExpiresMonitoring",
+    }
     assert not [rule for rule in rules if "ExpirationInDays" in rule]
-    moving = {rule["Prefix"]: condition for condition, rule, _ in conditional if "Transitions" in rule}
+    moving = {prefix_of(rule): condition for condition, rule, _ in conditional if "Transitions" in rule}
     assert moving == dict.fromkeys(("raw/", "labels/", "executions/"), "MovesOldData")
 
 

@@ -51,7 +51,8 @@ def test_template_lints() -> None:
 
 def test_outputs_are_those_that_the_product_reads(template: dict[str, Any]) -> None:
     """The outputs are exactly those of `ml.aws.platform_stack`."""
-    assert set(template["Outputs"]) == {*platform_stack._OUTPUTS.values(), platform_stack._KEY}
+    optional = {platform_stack._KEY, platform_stack._COUNTING_ROLE}
+    assert set(template["Outputs"]) == {*platform_stack._OUTPUTS.values(), *optional}
     conditional = {name for name, output in template["Outputs"].items() if "Condition" in output}
     assert conditional == {platform_stack._KEY}
 

@@ -20,6 +20,7 @@ from local_github.actions.workflow_file import load_yaml
 from ml import config
 from ml.aws.cloudformation.workflow_roles import ENVIRONMENTS_VARIABLE, ROLES
 from ml.commands.bootstrap import bootstrap
+from ml.gitops import approvals, promotions, rollbacks
 from ml.playground.developer import isolated_environment
 from ml.playground.emulators import Emulators
 from tests.harness.git import checkout as checkouts
@@ -41,10 +42,14 @@ ON_MAIN = {
     ("infra.yml", "plan"): {"FRAUDOPS_ROLE_PLAN"},
     ("ci.yml", "validate"): {"FRAUDOPS_ROLE_PLAN"},
     ("ci.yml", "plan"): {"FRAUDOPS_ROLE_PLAN"},
+    ("deploy-staging.yml", "stage"): set(),  # its own role is of infra/github-staging.yaml
     ("serving-image.yml", "build"): set(),  # its own role is of infra/serving-image.yaml
+    ("pages.yml", "build-account"): {"FRAUDOPS_ROLE_DRIFT"},
     ("pages.yml", "publish"): set(),  # its token is for Pages
 }
 """The roles that each job may assume on main. A job that is missing here gets no token."""
+BOT_BRANCHES = (approvals.PREFIX, rollbacks.PREFIX, promotions.PREFIX, "bot/")
+"""What the branches of the bot's pull requests begin with."""
 Accepted = dict[tuple[str, str], set[str]]
 
 
@@ -85,10 +90,10 @@ class Fleet:
                     found[Path(run.file).name, job.key] = match[1]
         return found
 
-    def dispatched(self, branch: str) -> dict[tuple[str, str], str]:
-        """The tokens of all workflows, dispatched on a branch."""
-        for name, workflow in WORKFLOWS.items():
-            inputs = (workflow.on.get("workflow_dispatch") or {}).get("inputs") or {}
+    def dispatched(self, branch: str, *names: str) -> dict[tuple[str, str], str]:
+        """The tokens of these workflows, of all if none is named, dispatched on a branch."""
+        for name in names or WORKFLOWS:
+            inputs = (WORKFLOWS[name].on.get("workflow_dispatch") or {}).get("inputs") or {}
             given = {key: "1" for key, each in inputs.items() if each.get("required")}
             assert self.api.get_workflow(name).create_dispatch(branch, given), name
         return self.tokens()
@@ -177,6 +182,12 @@ def test_pull_request_and_bot_branches_get_the_read_only_role_only(fleet: Fleet,
     everywhere = {key: {"FRAUDOPS_ROLE_PLAN"} for key in ON_MAIN}
     assert fleet.accepted(fleet.tokens(), roles) == everywhere
     assert fleet.accepted(fleet.dispatched(branch), roles) == everywhere
+    # ci.yml is dispatched on every branch that the bot proposes.
+    checks = {key: value for key, value in everywhere.items() if key[0] == "ci.yml"}
+    for other in (f"{prefix}{fleet.workspace.git('rev-parse', branch)[:8]}-{form}" for prefix in BOT_BRANCHES):
+        fleet.workspace.git("branch", other, branch)
+        fleet.push(other)
+        assert fleet.accepted(fleet.dispatched(other, "ci.yml"), roles) == checks, other
 
 
 @pytest.mark.denied_calls("every pair of job and role is tried")

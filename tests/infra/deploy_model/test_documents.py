@@ -75,8 +75,12 @@ def test_function_reads_the_canary() -> None:
         "max_score_shift: 0.2}, termination_wait_seconds: 0, timeout_minutes: 20"
     )
     canary = plain.replace("count: 1", "count: 4").replace("termination_wait_seconds: 0, timeout_minutes: 1", lines)
+    part = "shadow: {hours: 1, max_rows: 1000}, termination"
+    shadow, both = plain.replace("termination", f"traffic: shadow, {part}"), canary.replace("termination", part)
     for text, schema, expected in (
         (plain, 1, (0, 0, None)),
+        (shadow, 1, (0, 0, None)),
+        (both, 3, (2, 600, None)),
         (canary, 3, (2, 600, None)),
         (f"{canary}image: {image}\n", 3, (2, 600, image)),
     ):
@@ -84,7 +88,33 @@ def test_function_reads_the_canary() -> None:
         written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
         read = documents.Desired.parse(json.dumps(written))
         assert (written["schema"], "canary" in written["rollout"]) == (schema, schema == 3)
+        assert "shadow" not in written["rollout"]
         assert (read.canary_instances, read.bake_seconds, read.serving_image) == expected
+
+
+def test_function_reads_the_bounds_of_automatic_scaling() -> None:
+    """The order has a schema of its own, with a canary and an image or without; the configuration another name."""
+    image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/serving@sha256:{'a' * 64}"
+    plain = SERVING.replace("null", "7", 1).replace("count: 1", "count: 4")
+    scaled = f"{plain}autoscaling: {{min: 2, max: 6, invocations_per_instance: 900}}\n"
+    lines = (
+        "traffic: canary, canary: {instances: 1, bake_minutes: 10, false_alarm_rate: 0.01, max_alert_rate_ratio: 2, "
+        "max_score_shift: 0.2}, termination_wait_seconds: 0, timeout_minutes: 20"
+    )
+    canary = scaled.replace("termination_wait_seconds: 0, timeout_minutes: 1", lines)
+    names = set()
+    for text, schema, expected in (
+        (plain, 1, (0, 0, 0, None)),
+        (scaled, 4, (2, 6, 0, None)),
+        (f"{canary}image: {image}\n", 4, (2, 6, 1, image)),
+    ):
+        serving = config.parse(text, config.SERVING, config.ServingFile)
+        written = deployment_records.order("id-1", record(7), serving, commit="c" * 40, serving_sha256="d" * 64)
+        read = documents.Desired.parse(json.dumps(written))
+        assert written["schema"] == schema
+        assert (read.least_instances, read.most_instances, read.canary_instances, read.serving_image) == expected
+        names.add(read.name)
+    assert len(names) == 3
 
 
 def test_deploy_reads_what_the_function_writes() -> None:

@@ -106,6 +106,24 @@ def test_next_deployment_updates_blue_green() -> None:
     assert "AutoRollbackConfiguration" not in request["DeploymentConfig"]
 
 
+@pytest.mark.parametrize(
+    ("count", "scaling", "kept"),
+    [(5, (2, 6), True), (2, (2, 6), True), (7, (2, 6), False), (1, (2, 6), False), (5, None, False)],
+)
+def test_update_keeps_a_count_that_scaling_may_have_chosen(
+    count: int, scaling: tuple[int, int] | None, kept: bool
+) -> None:
+    """The number of instances between the bounds; outside of them, and without scaling, the order's counts."""
+    access = FakeAccess()
+    deploy(access)
+    access.settle()
+    access.endpoints["fraudops-production"]["ProductionVariants"] = [{"DesiredInstanceCount": count}]
+    bounds = {"schema": 4, "autoscaling": {"min": scaling[0], "max": scaling[1]}} if scaling else {}
+    access.document = desired(instance={"type": "ml.m5.large", "count": 2}, **bounds)
+    assert deploy(access, event(identifier="event-2")).outcome == "updated"
+    assert access.requests[-1]["RetainAllVariantProperties"] is kept
+
+
 def test_canary_takes_instances_and_is_rolled_back_by_the_alarms() -> None:
     """An order with a canary shifts traffic in two steps, and names the platform's alarms."""
     access = FakeAccess()
@@ -136,6 +154,20 @@ def test_second_delivery_changes_nothing(settled: bool) -> None:
     assert deploy(access).outcome == "unchanged"
     assert deploy(access, event(identifier="another-event")).outcome == "unchanged"
     assert access.changes == before
+
+
+@pytest.mark.parametrize(
+    ("deleted", "made"), [("models", "create_model"), ("configurations", "create_endpoint_config")]
+)
+def test_deleted_part_of_a_serving_endpoint_is_made_anew(deleted: str, made: str) -> None:
+    """The endpoint answers without it, and could not replace an instance; the endpoint itself is not touched."""
+    access = FakeAccess()
+    deploy(access)
+    access.settle()
+    getattr(access, deleted).clear()
+    before = list(access.changes)
+    assert deploy(access).outcome == "unchanged"
+    assert access.changes == [*before, made]
 
 
 def test_second_delivery_during_an_update_changes_nothing() -> None:
