@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Callable
 
 import orjson
 
-from ml.aws import s3_objects as whole
+from ml.aws.capture.captured_lines import PREFIX, CapturedObject
 from ml.aws.capture.decoder import UnreadableLine
-from ml.aws.capture.object_listing import PREFIX, CapturedObject
 
 DEAD_LETTER_PREFIX = "monitoring/unreadable"
+CONTENT_TYPE = "application/x-ndjson"
 _FILE_BYTES = 4 << 20
-_MAX_URIS = 100
+MAX_URIS = 100
+"""Files whose URIs are kept."""
 
 
 class DeadLetterWriter:
-    """Writes unreadable lines, added in the order of their objects: one file, or several parts, per object."""
+    """Writes unreadable lines, added in the order of their objects: one file, or several parts, per object.
 
-    def __init__(self, bucket: str) -> None:
-        self._bucket = bucket
+    Args:
+        write: stores the bytes of a file at its URI, with its content type.
+    """
+
+    def __init__(self, bucket: str, write: Callable[[str, bytes, str], None]) -> None:
+        self._bucket, self._write = bucket, write
         self._source: CapturedObject | None = None
         self._lines: list[bytes] = []
         self._bytes = self._part = 0
@@ -36,7 +42,7 @@ class DeadLetterWriter:
 
     def add(self, unread: UnreadableLine) -> None:
         """Adds one line; writes a file when enough lines are pending."""
-        if unread.block.source is not self._source:
+        if unread.block.source != self._source:
             self.flush()
             self._source, self._part = unread.block.source, 0
         try:
@@ -52,15 +58,15 @@ class DeadLetterWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Writes the pending lines of the current object. Raises CloudError if S3 refuses."""
+        """Writes the pending lines of the current object. Raises what `write` raises."""
         if self._source is None or not self._lines:
             return
         stem = self._source.key.removeprefix(f"{PREFIX}/").removesuffix(".jsonl")
         more = f"-{self._part:04d}" if self._part else ""
         uri = f"s3://{self._bucket}/{DEAD_LETTER_PREFIX}/{stem}{more}.jsonl"
-        whole.write(uri, b"".join(self._lines), "application/x-ndjson")
+        self._write(uri, b"".join(self._lines), CONTENT_TYPE)
         self._lines, self._bytes = [], 0
         self._part += 1
         self.files += 1
-        if len(self.uris) < _MAX_URIS:
+        if len(self.uris) < MAX_URIS:
             self.uris.append(uri)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 
+from ml.aws.capture.captured_lines import Block
 from ml.aws.capture.decoder import DecodedGroup, decode
-from ml.aws.capture.line_stream import Block
 from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 WORKERS = 2

@@ -17,6 +17,7 @@ import pyarrow as pa
 from ml.aws.capture import column_decoder, record_decoder
 from ml.aws.capture import decoded_rows as parts
 from ml.aws.capture.batch_envelope_decoder import EnvelopeBatch, decode_envelopes
+from ml.aws.capture.captured_lines import Block
 from ml.aws.capture.decoded_rows import (
     DecodedAnswers,
     DecodedInputs,
@@ -26,12 +27,10 @@ from ml.aws.capture.decoded_rows import (
 )
 from ml.aws.capture.duckdb_json import NotUniform
 from ml.aws.capture.envelope import IRREGULAR, EnvelopeDecoder, RequestColumns, Unreadable
-from ml.aws.capture.line_stream import Block
 from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 
 _MIN_SPLIT_REQUESTS, _PIECES = 32, 8
 _LINE_END = 10
-_BLANK_LINE_BYTES = 8  # a shorter line may be blank; every other line is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,8 @@ def _decode_line_by_line(
         numbers = None
         if content and not content[-1]:
             content.pop()
-        if content and min(map(len, content)) < _BLANK_LINE_BYTES:
-            numbers = [number for number, line in enumerate(content) if line.strip()]
+        if any(not line or line.isspace() for line in content):
+            numbers = [number for number, line in enumerate(content) if line and not line.isspace()]
             content = [content[number] for number in numbers]
         lines.add(place, block, numbers)
         if block.overlong:

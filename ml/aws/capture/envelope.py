@@ -27,6 +27,7 @@ _MAX_PREFIXES, _PREFIX = 4096, 19
 SECONDS = {f"{second:02d}Z": 1_000_000 * second for second in range(60)}
 NUMERIC = frozenset("0123456789+-. ")
 CSV, JSON, LINES, UNKNOWN = "csv", "json", "lines", "unknown"
+_TYPES = {CSV: "text/csv", JSON: "application/json", LINES: "application/jsonlines"}
 _KINDS = {
     "text/csv": CSV,
     "application/json": JSON,
@@ -62,6 +63,12 @@ class BodyFormat(NamedTuple):
         return (
             self.layout == JSON_OBJECTS or (self.layout == TABLE and self.detail is None) or self.layout == JSON_LINES
         )
+
+    @property
+    def content_type(self) -> str | None:
+        """The declared content type, as the endpoint's parser takes it; None if none was declared."""
+        header = {True: "; header=present", False: "; header=absent", None: ""}[self.header]
+        return f"{_TYPES[self.kind]}{header}" if self.kind in _TYPES else None
 
 
 ABSENT = BodyFormat(UNKNOWN, None, NONE, None)

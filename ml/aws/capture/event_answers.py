@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from ml.aws.capture import envelope, line_stream, object_listing, record_decoder
+from ml.aws.capture import line_stream, object_listing, record_decoder
 from ml.aws.capture.decoded_rows import SchemaFindings
 from ml.aws.capture.envelope import BodyFormat, EnvelopeDecoder, RequestColumns, Unreadable
 
 _EPOCH, _MICROSECOND, _DAY = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1), timedelta(days=1)
 # JSON and CSV write these characters as they are, so that a body without this text has no such id.
 _LITERAL = re.compile(r"[A-Za-z0-9_.:#@ -]+")
-_TYPES = {envelope.CSV: "text/csv", envelope.JSON: "application/json", envelope.LINES: "application/jsonlines"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +93,10 @@ def _answers(requests: RequestColumns, event_id: str, inputs: Sequence[str], key
                     decision=decision,
                     version=version or "",
                     request=given,
-                    content_type=None if given is None else _content_type(requests.given_form),
+                    content_type=None if given is None else requests.given_form.content_type,
                     key=key,
                 )
 
 
 def _ids(body: str, form: BodyFormat, inputs: Sequence[str]) -> list[str | None]:
     return [event_id for _, event_id in record_decoder.decode_inputs(body, form, inputs, SchemaFindings())]
-
-
-def _content_type(form: BodyFormat) -> str | None:
-    """The declared content type, as the endpoint's parser takes it; None if none was declared."""
-    header = {True: "; header=present", False: "; header=absent", None: ""}[form.header]
-    return f"{_TYPES[form.kind]}{header}" if form.kind in _TYPES else None

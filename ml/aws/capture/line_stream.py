@@ -8,29 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from ml.aws import session
-from ml.aws.capture.object_listing import CapturedObject
+from ml.aws.capture.captured_lines import RANGE, Block, CapturedObject, whole_lines
 
-RANGE = 2 << 20
-"""Bytes of one request to S3."""
 AHEAD = 6
 """Ranges fetched ahead of the consumer."""
-LONGEST_LINE = 80 << 20
-"""A request and an answer of 25 MB each in base64, plus a margin; SageMaker writes no longer line."""
-_OVERLONG_BYTES = 4096  # how much of an overlong line goes to the dead letter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Whole lines of one object, in order; or (`overlong`) the start of one line beyond LONGEST_LINE."""
-
-    source: CapturedObject
-    first: int
-    """The number of the first line in its object, counted from 1."""
-    data: bytes
-    overlong: bool = False
 
 
 def blocks(bucket: str, found: Iterator[CapturedObject]) -> Iterator[Block]:
@@ -39,31 +22,7 @@ def blocks(bucket: str, found: Iterator[CapturedObject]) -> Iterator[Block]:
     Raises:
         CloudError: S3 refuses or cannot be reached, or an object was replaced while it was read.
     """
-    source: CapturedObject | None = None
-    rest, line, skipping = b"", 1, False
-    for item, data in _ranges(bucket, found):
-        if item is not source:
-            if source is not None and rest:
-                yield Block(source=source, first=line, data=rest)
-            source, rest, line, skipping = item, b"", 1, False
-        cut = data.rfind(b"\n") + 1
-        if not cut:
-            if skipping:
-                continue
-            rest += data
-            if len(rest) > LONGEST_LINE:
-                yield Block(source=item, first=line, data=rest[:_OVERLONG_BYTES], overlong=True)
-                rest, skipping, line = b"", True, line + 1
-            continue
-        start = data.find(b"\n") + 1 if skipping else 0
-        skipping = False
-        if cut > start:
-            whole = rest + data[start:cut]
-            yield Block(source=item, first=line, data=whole)
-            line += whole.count(b"\n")
-        rest = data[cut:]
-    if source is not None and rest:
-        yield Block(source=source, first=line, data=rest)
+    return whole_lines(_ranges(bucket, found))
 
 
 def _ranges(bucket: str, found: Iterator[CapturedObject]) -> Iterator[tuple[CapturedObject, bytes]]:

@@ -13,19 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ml.aws import session
+from ml.aws.capture.captured_lines import PREFIX, CapturedObject
 
-PREFIX = "capture"
 HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedObject:
-    """One file of captured requests: its key, its size in bytes, its version, and the hour it is filed under."""
-
-    key: str
-    bytes: int
-    etag: str
-    hour: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ml.aws import scored_rows, transaction_times
 from ml.aws.labels import database, label_files
-from ml.aws.labels.join import immaturity
+from ml.aws.labels.maturity import immaturity
 from ml.aws.labels.store import ANALYST, CHARGEBACK
 from ml.aws.lake import Lake
 from ml.aws.object_cache import ObjectCache

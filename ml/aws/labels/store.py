@@ -19,7 +19,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,13 +31,13 @@ import pyarrow.parquet as pq
 
 from ml.aws import s3_objects
 from ml.aws.import_manifest import StoredFile, stamp
+from ml.aws.labels import join_tables
 from ml.aws.s3_objects import Entry
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
 
 PREFIX, LATE = "labels", "late-"
-ANALYST, CHARGEBACK = "analyst", "chargeback"
-CHANNELS = (ANALYST, CHARGEBACK)
+ANALYST, CHARGEBACK, CHANNELS = join_tables.ANALYST, join_tables.CHARGEBACK, join_tables.CHANNELS
 SCHEMA = pa.schema([("event_id", pa.string()), ("label", pa.int8()), ("known_at", pa.timestamp("us", "UTC"))])
 """The columns of an import's labels; all are chargeback labels."""
 DELIVERED_SCHEMA = SCHEMA.append(pa.field("channel", pa.string()))
@@ -167,6 +167,16 @@ def deliveries(bucket: str, objects: Iterable[Entry] | None = None) -> list[Deli
         with ThreadPoolExecutor(_READERS, thread_name_prefix="manifests") as pool:
             _manifests.update(zip(missing, pool.map(_delivery, missing), strict=True))
     return [_manifests[each] for each in manifests]
+
+
+def remembered(bucket: str) -> dict[tuple[str, str], Delivery]:
+    """The deliveries whose manifests this process has read, by the manifest's key and ETag."""
+    return {(key, etag): found for (name, key, etag), found in _manifests.items() if name == bucket}
+
+
+def remember(bucket: str, manifests: Mapping[tuple[str, str], Delivery]) -> None:
+    """Adds what `remembered` returned in another process; `deliveries` does not read these manifests."""
+    _manifests.update({(bucket, key, etag): found for (key, etag), found in manifests.items()})
 
 
 def listed(bucket: str) -> list[Entry]:

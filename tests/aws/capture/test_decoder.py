@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.aws.capture import column_decoder, record_decoder
+from ml.aws.capture.captured_lines import Block, CapturedObject
 from ml.aws.capture.decoder import DecodedGroup, decode
 from ml.aws.capture.duckdb_json import NotUniform
-from ml.aws.capture.line_stream import Block
-from ml.aws.capture.object_listing import CapturedObject
 from ml.aws.capture.text_inputs import TextInputs
 from ml.model.category_levels import Levels
 from tests.aws.capture import captured_lines
 from tests.aws.capture.captured_lines import INPUTS, line
+from tests.harness.fuzzing import examples
 
 SOURCE = CapturedObject(
     key="capture/e/v/2026/03/01/12/a.jsonl", bytes=1, etag="", hour=datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -116,7 +116,7 @@ def read(lines: list[bytes]) -> tuple[list[Any], list[Any], Any]:
     return rows_of(decoded), sorted((item.number, item.reason) for item in decoded.unread), decoded.findings.schema
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(captured(), min_size=1, max_size=6), st.booleans())
 def test_column_decoder_agrees_with_record_decoder(lines: list[bytes], many: bool) -> None:
     """Rows, ids, scores, findings and reasons are the same by columns and by records."""
@@ -234,7 +234,7 @@ def captured_category(draw: st.DrawFn) -> bytes:
     return line((body, kind), (captured_lines.predictions([0.5] * len(rows)), JSON), plain=draw(st.booleans()))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(captured_category(), min_size=1, max_size=4), st.booleans())
 def test_categories_have_the_same_places_both_ways(lines: list[bytes], many: bool) -> None:
     """By columns and by records: places, missing values and findings are the same, whatever the text holds."""
@@ -320,7 +320,7 @@ def odd_line(draw: st.DrawFn) -> bytes:
     return draw(st.sampled_from([whole] * 20 + broken))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(odd_line(), min_size=1, max_size=4), st.booleans())
 def test_envelope_batch_agrees_with_envelope_decoder(lines: list[bytes], alike: bool) -> None:
     """Both give the same rows, times, ids, unreadable lines and reasons, whatever a line lacks or adds."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ml.aws import s3_objects
-from ml.aws.capture import line_stream, reader
+from ml.aws.capture import captured_batches, line_stream, reader
 from ml.aws.capture import object_listing as captured
 from ml.aws.session import client
 from ml.errors import CloudError
@@ -42,7 +42,9 @@ def put(bucket: str, lines: Sequence[bytes], *, hour: datetime = NOON, endpoint:
     return key
 
 
-def read(bucket: str, start: datetime = START, end: datetime = END, **more: Any) -> tuple[Any, reader.CaptureCounts]:
+def read(
+    bucket: str, start: datetime = START, end: datetime = END, **more: Any
+) -> tuple[Any, captured_batches.CaptureCounts]:
     """All rows of the window sorted by time and id, and the counts."""
     reading = reader.read(bucket, "fraud", start, end, inputs=INPUTS, **more)
     rows = []
@@ -328,7 +330,7 @@ def test_batches_have_the_minimum_size(bucket: str) -> None:
 
 def test_window_without_capture_has_no_batches(bucket: str) -> None:
     """A window without captured traffic yields no batch and empty counts."""
-    assert read(bucket) == ([], reader.CaptureCounts())
+    assert read(bucket) == ([], captured_batches.CaptureCounts())
 
 
 def test_s3_refusal_names_the_operation(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +359,7 @@ def test_lines_are_complete_across_ranges(bucket: str, monkeypatch: pytest.Monke
 def test_overlong_line_is_truncated_in_its_dead_letter(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An overlong line is not held in memory, counts as unreadable, and the lines after it are read."""
     monkeypatch.setattr(line_stream, "RANGE", 64)
-    monkeypatch.setattr(line_stream, "LONGEST_LINE", 2000)
+    monkeypatch.setattr("ml.aws.capture.captured_lines.LONGEST_LINE", 2000)
     good = line((captured_lines.csv_rows(ROWS), CSV), (captured_lines.answer_csv(SCORES), CSV))
     put(bucket, [good, b"y" * 10_000, good])
     rows, counts = read(bucket)

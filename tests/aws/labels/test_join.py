@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml.aws import s3_objects
-from ml.aws.capture.reader import Batch
+from ml.aws.capture.captured_batches import Batch
 from ml.aws.import_manifest import Source
 from ml.aws.labels import join as labels
 from ml.aws.labels import store
@@ -28,6 +28,7 @@ from ml.aws.session import client
 from ml.errors import DataError
 from ml.model.drift.label_counts import LabelSummary, Outcomes
 from tests.harness.aws import moto_server
+from tests.harness.fuzzing import examples
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = DAY + timedelta(days=60)
@@ -160,7 +161,7 @@ def test_labels_of_an_import_count_as_well(bucket: str) -> None:
         assert {amount: row[0] for amount, row in found(join)[1].items()} == {0.0: 0, 1.0: 1}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     deliveries=st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 5), st.integers(0, 2)),
