@@ -25,6 +25,7 @@ for name in aws github; do
     --group emulators/$name/pyproject.toml:test -c $in/dev.lock
 done
 compile ml/steps/requirements.txt $in/steps.in --no-deps --no-annotate -c $in/run.lock
+python=3.12 compile ml/shards/requirements.txt $in/shards-job.in --no-deps --no-annotate -c $in/run.lock
 compile $in/container.lock $in/container.in
 python=3.12 compile $in/serving-stack.lock $in/serving-stack.in --overrides $in/overrides.in -c $in/container.lock
 python=3.12 compile $in/serving-image.lock $in/serving-image.in -c $in/dev.lock
@@ -33,3 +34,4 @@ python=3.12 compile ml/spark/requirements.txt $in/spark-job.in --no-deps --no-an
 python=3.12 compile $in/spark.lock $in/spark.in -c $in/container.lock
 compile $in/bench.lock $in/bench.in
 compile $in/checkov.lock $in/checkov.in
+compile $in/audit.lock $in/audit.in

@@ -24,8 +24,8 @@ from ml.config.record_files import (
     Verdict,
     Window,
 )
-from ml.config.serving_file import Canary, ServingFile
-from ml.config.settings_files import DriftFile, GateFile, ModelFile
+from ml.config.serving_file import Autoscaling, Canary, ServingFile, Shadow
+from ml.config.settings_files import DriftFile, GateFile, LabelLimits, ModelFile
 from ml.config.yaml_documents import YamlInvalid, compose, decode, load_bytes
 from ml.config.yaml_edits import set_values
 from ml.config.yaml_models import (
@@ -57,9 +57,11 @@ __all__ = [
     "REQUESTS",
     "SERVING",
     "SETTINGS",
+    "STAGING",
     "ApprovalRecord",
     "Artifact",
     "AsTuple",
+    "Autoscaling",
     "Canary",
     "Champion",
     "Column",
@@ -73,11 +75,13 @@ __all__ = [
     "GateFile",
     "Interval",
     "LabelColumns",
+    "LabelLimits",
     "ModelFile",
     "OpenShare",
     "RetrainRequest",
     "RunKind",
     "ServingFile",
+    "Shadow",
     "Share",
     "Text",
     "TrainingData",
@@ -103,6 +107,7 @@ __all__ = [
     "load_requests",
     "load_serving",
     "load_settings",
+    "load_staging",
     "parse",
     "parse_json",
     "parse_settings",
@@ -117,12 +122,14 @@ DATA = Path("model-config/training/data.yaml")
 SETTINGS = (DATA, MODEL, GATE)
 """The files that determine a training run's settings."""
 SERVING = Path("model-config/serving/production.yaml")
+STAGING = Path("model-config/serving/staging.yaml")
+"""Optional: with it, an approval serves in staging first, and a promotion moves it to SERVING."""
 DRIFT = Path("model-config/monitoring/drift.yaml")
 APPROVALS = Path("model-config/approvals")
 REQUESTS = Path("model-config/retrain-requests")
 GATE_FAILURES = Path("model-config/gate-failures")
-_REQUEST_ID = re.compile(r"^\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*$")
-_GATE_FAILURE_NAME = re.compile(r"^\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})$")
+_REQUEST_ID = re.compile(r"\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_GATE_FAILURE_NAME = re.compile(r"\d{8}T\d{6}Z-(?P<commit>[0-9a-f]{12})", re.ASCII)
 
 
 def load_data(root: Path) -> DataFile:
@@ -148,6 +155,11 @@ def load_gate(root: Path) -> GateFile:
 def load_serving(root: Path) -> ServingFile:
     """model-config/serving/production.yaml below `root`."""
     return read(root, SERVING, ServingFile)
+
+
+def load_staging(root: Path) -> ServingFile | None:
+    """model-config/serving/staging.yaml below `root`; None if there is no such file."""
+    return read(root, STAGING, ServingFile) if (root / STAGING).exists() else None
 
 
 def load_drift(root: Path) -> DriftFile:
@@ -177,7 +189,7 @@ def load_approval(root: Path, number: int) -> ApprovalRecord:
 def load_request(root: Path, name: str) -> RetrainRequest:
     """The retrain request called `name` (the file's name without .yaml) below `root`; name and cause must agree."""
     path = REQUESTS / f"{name}.yaml"
-    if not _REQUEST_ID.match(name):
+    if not _REQUEST_ID.fullmatch(name):
         raise ConfigError(f"{path}: must be named <utc>-<cause>.yaml, as 20260301T060000Z-data-drift.yaml")
     request = read(root, path, RetrainRequest)
     if not name.endswith(f"Z-{request.cause}"):
@@ -198,7 +210,7 @@ def gate_failure_path(created: datetime, commit: str) -> Path:
 def load_gate_failure(root: Path, name: str) -> GateFailureRecord:
     """The gate failure `name` (the file's name without .yaml) below `root`; name and commit must agree."""
     path = GATE_FAILURES / f"{name}.yaml"
-    match = _GATE_FAILURE_NAME.match(name)
+    match = _GATE_FAILURE_NAME.fullmatch(name)
     if match is None:
         raise ConfigError(f"{path}: must be named <utc>-<commit>.yaml, as 20260301T060000Z-0123456789ab.yaml")
     record = read(root, path, GateFailureRecord)

@@ -15,6 +15,8 @@ from ml.model.run_kinds import RunKind
 
 MAX_BYTES = 96 * 1024
 """Size of the document. It reaches the next job as an environment variable, which Linux limits to 128 KiB."""
+DEPLOYED = ("package", "order", "endpoint", "variant", "scaling", "configuration", "model", "archive")
+"""The subjects of `fraudops status` that a deployment changes."""
 
 
 class WholeWindow(File):
@@ -92,6 +94,13 @@ class Figure(File):
     of: int | None = None
     reason: Text | None = None
 
+    @model_validator(mode="after")
+    def _pairs(self) -> Figure:
+        for first, second in (("low", "high"), ("count", "of")):
+            if (getattr(self, first) is None) != (getattr(self, second) is None):
+                raise ValueError(f"must have both of {first} and {second}, or neither")
+        return self
+
 
 class BudgetOption(File):
     """What one share of alerts would alert, find and miss on the test rows, as `metric_tables.budget` shows it."""
@@ -139,3 +148,41 @@ class GateFailure(File):
     checks: Annotated[tuple[Check, ...], AsTuple, Field(max_length=50)]
     metrics: Annotated[dict[Annotated[str, Field(max_length=64)], Figure], Field(max_length=50)]
     budget: Budget
+
+
+class Difference(File):
+    """A difference of the account from Git, as `fraudops status` names it.
+
+    What deploy.yml puts back is among the subjects that it deploys, so that a title or a reason can name it.
+    """
+
+    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}$")]
+    detail: Text
+    remedy: Literal["deploy.yml", "template", "autoscaling", "person"]
+
+    @model_validator(mode="after")
+    def _is_deployed(self) -> Difference:
+        if self.remedy == "deploy.yml" and self.subject not in DEPLOYED:
+            raise ValueError(f"must be one of {', '.join(DEPLOYED)} where deploy.yml puts it back (got {self.subject})")
+        return self
+
+
+class Differences(File):
+    """What a comparison of the account with Git found, and what it knows that speaks against a deployment."""
+
+    commit: Commit
+    """The commit that was compared."""
+    compared: AwareDatetime
+    """When the comparison began."""
+    unsettled: Text | None
+    """Why what serves could not be compared, for example because the endpoint is being updated."""
+    undeployed: Text | None
+    """Why what Git says was not deployed before."""
+    found: Annotated[tuple[Difference, ...], AsTuple, Field(max_length=200)]
+
+    @model_validator(mode="after")
+    def _each_subject_once(self) -> Differences:
+        subjects = [each.subject for each in self.found]
+        if len(set(subjects)) != len(subjects):
+            raise ValueError("must have each subject at most once")
+        return self

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ml.config import data_file
-from ml.config.yaml_models import AsTuple, File, OpenShare, Positive, Ratio, Share
+from ml.config.compute import Compute, DriftCompute
+from ml.config.yaml_models import AsTuple, File, OpenShare, Positive, Ratio, Share, ShareBelowOne
 from ml.model import estimators
 
 SPARK_ESTIMATOR = "logistic_regression"
@@ -88,25 +89,6 @@ class _OutOfFold(File):
     blocks: Annotated[int, Field(ge=2, le=50)]
 
 
-class Compute(File):
-    """The instances that the steps of the pipeline run on.
-
-    With `spark`, Prepare and Train run on a cluster of `instances`; Evaluate runs on one.
-    """
-
-    engine: Literal["single", "spark"] = "single"
-    instances: Annotated[int, Field(ge=1, le=100)] = 1
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$")]
-    volume_gb: Annotated[int, Field(ge=1, le=16_384)]
-    max_runtime_minutes: Annotated[int, Field(ge=1, le=7_200)]
-
-    @model_validator(mode="after")
-    def _several_instances_are_a_cluster(self) -> Compute:
-        if self.engine == "single" and self.instances > 1:
-            raise ValueError(f"must have 1 instance with the engine single (got {self.instances}); spark takes several")
-        return self
-
-
 class ModelFile(File):
     """model-config/training/model.yaml: what is trained, and how. The columns are in data.yaml."""
 
@@ -161,7 +143,8 @@ class _Challenger(File):
 class GateFile(File):
     """model-config/training/gate.yaml: what a model must reach to be registered."""
 
-    min_recall: Share
+    min_recall: ShareBelowOne
+    """Recall must be more than this, so 1 would refuse every model."""
     max_false_positive_rate: Share
     decides: Literal["point", "bound"]
     min_positives: Annotated[int, Field(ge=1)]
@@ -278,6 +261,7 @@ class DriftFile(File):
     retry: _Retry
     max_requests_per_month: Annotated[int, Field(ge=0, le=100)]
     circuit_breaker: _CircuitBreaker
+    compute: DriftCompute = DriftCompute()
     schema_: Annotated[_DriftSchema, Field(alias="schema")]  # pydantic has a method of that name
 
     def to_ranking_rules(self) -> dict[str, Any]:

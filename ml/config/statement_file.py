@@ -56,9 +56,10 @@ class Builder(File):
 
 
 class Metadata(File):
-    """Which run of the builder it was."""
+    """Which run of the builder it was, and when the first step of the pipeline began and the last one ended."""
 
     invocation_id: Text = Field(alias="invocationId")
+    started_on: Text | None = Field(default=None, alias="startedOn")
     finished_on: Text = Field(alias="finishedOn")
 
 

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value of a node; names its place if it is not what its form or its tag says."""
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, datetime) and value.tzinfo is not None:
+                value.astimezone(UTC)  # within a day of year 1 or 9999 an offset may leave no time of UTC
         except yaml.YAMLError:
             raise
         except Exception as error:  # PyYAML's constructors let errors of int(), float(), date() and others escape
@@ -64,6 +67,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"{shortened(text, _MAX_VALUE)!r} is not a valid {kind}", problem_mark=node.start_mark
             ) from error
+        return value
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -38,6 +38,7 @@ Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9.\-]{3,63}/.+$")]
 PackageArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[^/]+/\d+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Ratio = Annotated[float, Field(gt=1)]
@@ -99,6 +100,8 @@ def parse_json(content: bytes, path: Path, model: type[_Model]) -> _Model:
         raise FileInvalid([(error.lineno, f"{path}: line {error.lineno} is not JSON ({error.msg})")]) from error
     except UnicodeDecodeError as error:
         raise FileInvalid([(None, f"{path}: is not UTF-8 (byte {error.start})")]) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
+        raise FileInvalid([(None, f"{path}: is not JSON that can be read ({shortened(str(error))})")]) from error
     if not isinstance(document, dict):
         raise FileInvalid([(1, f"{path}: must be an object of keys and values (got {type(document).__name__})")])
     try:
@@ -169,6 +172,7 @@ def _expectations() -> dict[str, Callable[[dict[str, Any]], str]]:
         "float_type": lambda _: "must be a number",
         "finite_number": lambda _: "must be a finite number",
         "int_type": lambda _: "must be a whole number",
+        "bool_type": lambda _: "must be true or false",
         "string_type": lambda _: "must be text",
         "string_pattern_mismatch": lambda c: _COLUMN_RULE if c["pattern"] == _COLUMN else f"must match {c['pattern']}",
         "literal_error": lambda c: f"must be {c['expected']}",
@@ -189,7 +193,7 @@ def read(root: Path, path: Path, model: type[_Model]) -> _Model:
 
 def dump(document: File) -> str:
     """`document` as canonical YAML: keys in the model's order, times as UTC with Z."""
-    return yaml.dump(_plain(document.model_dump()), sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(_plain(document.model_dump(by_alias=True)), sort_keys=False, allow_unicode=True, width=110)
 
 
 def _plain(value: Any) -> Any:
@@ -200,7 +204,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         from ml.clock import stamp
 
-        return _Time(stamp(value))
+        # Only evidence may hold a time without an offset; it is not one of this machine's time zone.
+        return _Time(value.isoformat(timespec="seconds") if value.tzinfo is None else stamp(value))
     return value
 
 

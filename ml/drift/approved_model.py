@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ml import config
+from ml.aws.capture.traffic_counts import CountedModel
 from ml.errors import ArtifactError, Refused
 from ml.gitops import approvals
 from ml.gitops.repository import Repository
@@ -34,6 +35,16 @@ class Model:
     def sha256(self) -> str:
         """The SHA-256 digest of the archive."""
         return self.record.artifact.sha256
+
+    @property
+    def counted(self) -> CountedModel:
+        """What counting a window's traffic needs of it."""
+        return CountedModel(
+            reference=self.reference,
+            version=self.version,
+            amount=self.amount,
+            iso_times=self.scorer.document.iso_times,
+        )
 
     @property
     def learned_until(self) -> datetime | None:

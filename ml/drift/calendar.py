@@ -80,7 +80,9 @@ def parse(text: str) -> Window:
     first, separator, last = text.partition("/")
     try:
         start, end = (datetime.fromisoformat(part.strip()) for part in (first, last))
-    except ValueError:
+        if start.tzinfo is not None and end.tzinfo is not None:
+            start, end = start.astimezone(UTC), end.astimezone(UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the years 1 to 9999
         start = end = datetime.min
     if not separator or start.tzinfo is None or end.tzinfo is None:
         raise UsageError(
@@ -91,7 +93,7 @@ def parse(text: str) -> Window:
         raise UsageError(f"window must end after it starts (got {text!r})")
     if start.microsecond or end.microsecond:
         raise UsageError(f"window must be in whole seconds (got {text!r})")
-    return start.astimezone(UTC), end.astimezone(UTC)
+    return start, end
 
 
 def _period_start(moment: datetime, unit: Unit) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from ml import atomic_file
 from ml.aws import drift_check_store, model_monitor_export, s3_objects
 from ml.aws.cloudwatch_metrics import Point
 from ml.console import stage
-from ml.errors import FraudopsError
+from ml.errors import DataError, FraudopsError
 from ml.model.drift import detector
 from ml.model.drift.histogram import Column, Tally
 from ml.model.drift.verdict import CAUSES, CONCEPT, KINDS, NONE, VERDICTS
@@ -24,23 +25,43 @@ if TYPE_CHECKING:
 
 
 _UNSEEN = "(unseen values)"
+_CHECK = "check"
+"""The metadata of a report's files that holds the digest of their check."""
 
 
 def write(monitor: Monitor, check: Check, past: Sequence[Check]) -> None:
-    """Writes report, plots and Model Monitor files of a window, unless they exist for this verdict.
+    """Writes report, plots and Model Monitor files of a window, unless they exist for this check.
 
-    The report page is written last, so it exists only if all other files do. The next check completes an aborted one.
+    The report page is written last, with the digest of the check, so that it names a check only if all other files are
+    about it. The next run completes an aborted one, also where files of an earlier check of the window exist.
 
     Args:
         past: earlier windows, for comparison in the report.
     """
-    page = check.document["report"]
-    if not check.new and drift_check_store.fingerprint(*s3_objects.split(page)).objects:
+    if not check.new and are_written(check):
         return
+    about = {_CHECK: _digest(check)}
     with stage("drawing the report"):
         _model_monitor(monitor, check)
         for name, (content, content_type) in _report(monitor, check, past).items():
-            s3_objects.write(monitor.checks.uri("reports", *check.window, name), content, content_type)
+            uri = monitor.checks.uri("reports", *check.window, name)
+            s3_objects.write(uri, content, content_type, about)
+
+
+def are_written(check: Check) -> bool:
+    """Whether all files about this check exist, and not only those of an earlier check of its window.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+    """
+    try:
+        return s3_objects.metadata(check.document["report"]).get(_CHECK) == _digest(check)
+    except DataError:
+        return False
+
+
+def _digest(check: Check) -> str:
+    return hashlib.sha256(drift_check_store.encoded(check.document)).hexdigest()
 
 
 def copy_report(check: Check, file: Path) -> None:

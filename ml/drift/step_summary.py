@@ -15,7 +15,7 @@ from ml.drift.request_evidence import alarm_detail, end_detail, span, strongest
 from ml.drift.window_monitor import Check
 from ml.gitops.markdown_escaping import code, details, fence, link, table, text
 from ml.model.drift.verdict import KINDS, DriftVerdict
-from ml.report import drift_words
+from ml.report import drift_words, judged_rows
 
 if TYPE_CHECKING:
     from ml.drift.concept_alarm import ConceptAlarm
@@ -29,8 +29,12 @@ _MAX_FINDINGS = 10
 
 def why(check: Check) -> str:
     """What happened in words, and what could not be tested."""
-    headline = drift_words.headline(check.verdict)
+    headline = _headline(check)
     return "; ".join([headline, *(reason for reason in check.verdict.reasons if reason not in headline)])
+
+
+def _headline(check: Check) -> str:
+    return drift_words.headline(check.verdict, judged_rows.read(check.document, check.verdict.rows))
 
 
 def drift_check(
@@ -40,7 +44,7 @@ def drift_check(
     latest = checks[-1]
     parts = [
         f"### Drift: {text(result.verdict)}",
-        f"**{text(drift_words.headline(latest.verdict))}.**",
+        f"**{text(_headline(latest))}.**",
         f"{code(result.endpoint)}, {span(latest.window)}, against approval {latest.approval:04d}.",
         "\n".join(f"- {text(line.kind)}: {text(line.words)}" for line in drift_words.lines(latest.verdict)),
         "\n".join(f"{text(reason)}." for reason in latest.verdict.reasons),

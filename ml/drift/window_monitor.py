@@ -108,7 +108,7 @@ class Monitor:
         if stored is not None and _is_current(stored, inputs, self.file.labels.min_age_days):
             return stored
         model = self.model(stored.approval if stored is not None else self.serves)
-        document = self._evaluate(window, model) | {"seen": inputs}
+        document = self._evaluate(window, model, inputs, stored) | {"seen": inputs}
         self.checks.write(document)
         return Check(document={"schema": SCHEMA, **document}, new=True)
 
@@ -139,12 +139,14 @@ class Monitor:
         """The objects below labels/, which a lake with daily deliveries has by the hundred: listed once."""
         return store.listed(self.bucket)
 
-    def _evaluate(self, window: Window, model: Model) -> dict[str, Any]:
+    def _evaluate(
+        self, window: Window, model: Model, inputs: Mapping[str, Any], stored: Check | None
+    ) -> dict[str, Any]:
         now, (start, end) = clock.now(), window
-        with stage(f"reading traffic from {clock.stamp(start)} to {clock.stamp(end)}"):
-            summary, outcomes, counts = traffic_aggregation.read(
-                self.bucket, self.endpoint, window, model=model, limits=self.file.labels, now=now
-            )
+        same = stored is not None and stored.document.get("seen", {}).get("capture") == inputs["capture"]
+        counted = stored.document if stored is not None and same else None
+        with stage(f"reading traffic and labels from {clock.stamp(start)} to {clock.stamp(end)}"):
+            summary, outcomes, counts = self._read(window, model, now, inputs["capture"], counted)
         note(f"{summary.rows:,} rows in {counts['traffic']['objects']:,} objects")
         verdict = detector.evaluate(
             model.reference,
@@ -172,6 +174,43 @@ class Monitor:
             "verdict": verdict.to_dict(),
             "report": self.checks.uri("reports", start, end, "report.html"),
         }
+
+    def _read(
+        self,
+        window: Window,
+        model: Model,
+        now: datetime,
+        capture: Mapping[str, int],
+        counted: Mapping[str, Any] | None,
+    ) -> tuple[detector.WindowSummary, detector.LabelSummary | None, dict[str, Any]]:
+        """The counts of traffic and labels, made where drift.yaml says; of a job, with its name as `job`.
+
+        Args:
+            capture: objects and bytes of the traffic.
+            counted: the stored check that has counted the same traffic; None if none has.
+        """
+        instances, limits = self.file.compute.job(), self.file.labels
+        if instances is not None:
+            from ml.drift import counting_job, shard_aggregation, spark_aggregation  # they import the SageMaker SDK
+
+            engine = spark_aggregation if instances.engine == "spark" else shard_aggregation
+            job = counting_job.run(
+                engine.PROGRAM,
+                self.bucket,
+                self.endpoint,
+                window,
+                model=model,
+                limits=limits,
+                now=now,
+                instances=instances,
+                root=self._repository.root,
+            )
+            if job is not None:
+                summary, labels, counts = engine.read(job)
+                return summary, labels, counts | {"job": job.name}
+        return traffic_aggregation.read_keeping(
+            self.bucket, self.endpoint, window, model=model, limits=limits, now=now, capture=capture, counted=counted
+        )
 
     def _earlier_labels(self, window: Window, model: Model) -> list[detector.LabelSummary]:
         """The stored labels of the windows before `window` that `model` was evaluated on, the latest first."""

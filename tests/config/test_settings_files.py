@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from ml import config
+from ml.config.compute import DRIFT_RUNTIME_MINUTES
+from ml.drift import counting_job
 from ml.errors import ConfigError
 from ml.model import estimators
 from ml.model.drift.settings import Rules
@@ -25,8 +27,9 @@ DRIFT = (SHIPPED / config.DRIFT).read_text()
         (
             "min_recall: 0.60",
             "min_recall: 1.2",
-            "model-config/training/gate.yaml: min_recall must be at most 1 (got 1.2)",
+            "model-config/training/gate.yaml: min_recall must be less than 1 (got 1.2)",
         ),
+        ("min_recall: 0.60", "min_recall: 1", "min_recall must be less than 1 (got 1"),
         ("min_recall: 0.60", "min_recall: high", "min_recall must be a number (got 'high')"),
         ("min_recall: 0.60", "minimum: 0.60", "min_recall is missing"),
         ("min_recall: 0.60", "min_recall: 0.60\nextra: 1", "extra is not a known key"),
@@ -119,6 +122,54 @@ def test_drift_rules_that_do_not_hold_are_explained(old: str, new: str, message:
         config.parse(DRIFT.replace(old, new, 1), config.DRIFT, config.DriftFile)
     assert message in str(caught.value)
     assert str(caught.value).startswith("model-config/monitoring/drift.yaml:")
+
+
+CLUSTER = "instances: 4, instance_type: ml.m5.xlarge, volume_gb: 100, max_runtime_minutes: 30"
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        ("{engine: dask}", "compute.engine must"),
+        (
+            "{engine: single, instances: 2}",
+            "compute must have instance_type, volume_gb, max_runtime_minutes beside instances; without any of them the "
+            "engine single counts in the workflow's job",
+        ),
+        ("{engine: spark, instances: 2}", "compute must have instance_type, volume_gb, max_runtime_minutes with the"),
+        (f"{{engine: spark, {CLUSTER.replace('4', '0')}}}", "compute.instances must be at least 1 (got 0)"),
+        (f"{{engine: spark, {CLUSTER.replace('ml.', '')}}}", "compute.instance_type must match"),
+        (
+            f"{{engine: spark, {CLUSTER.replace('30', '36')}}}",
+            "compute must have max_runtime_minutes of at most 35 (got 36): drift.yml waits 60 minutes, and the start "
+            "of the instances takes up to 20 of them",
+        ),
+    ],
+)
+def test_instances_of_a_drift_check_that_do_not_hold_are_explained(compute: str, message: str) -> None:
+    """The error names the file and the field."""
+    with pytest.raises(ConfigError) as caught:
+        config.parse(f"{DRIFT}compute: {compute}\n", config.DRIFT, config.DriftFile)
+    assert message in str(caught.value)
+
+
+def test_longest_job_of_a_drift_check_ends_within_the_workflow() -> None:
+    """drift.yml outlasts the start of the instances, the longest job that the file allows, and five minutes beside."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/drift.yml").read_text("utf-8"))
+    seconds = workflow["jobs"]["check"]["timeout-minutes"] * 60
+    assert seconds >= DRIFT_RUNTIME_MINUTES * 60 + counting_job._START_SECONDS + 300
+
+
+def test_instances_of_a_drift_check_change_no_rule() -> None:
+    """A window's verdict stays current: the rules that it is stored with are the same. Without the key, none."""
+    shipped = config.load_drift(SHIPPED)
+    assert shipped.compute.job() is None
+    for engine in ("single", "spark"):
+        rules = config.parse(f"{DRIFT}compute: {{engine: {engine}, {CLUSTER}}}\n", config.DRIFT, config.DriftFile)
+        assert Rules.from_dict(rules.to_rules()) == Rules.from_dict(shipped.to_rules())
+        found = rules.compute.job()
+        assert found is not None
+        assert (found.engine, found.instances, found.max_runtime_minutes) == (engine, 4, 30)
 
 
 def test_shipped_drift_rules_match_the_detector() -> None:

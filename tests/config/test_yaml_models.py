@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml import config
 from ml.config import yaml_documents
 from ml.errors import ConfigError
+from tests.harness.fuzzing import examples
 
 
 def test_text_that_is_no_mapping_is_refused() -> None:
@@ -142,7 +143,7 @@ def test_messages_are_bounded() -> None:
         config.parse(lines(5_000, "key{}: 1"), config.GATE, config.GateFile)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(alphabet="a1-:[]{}&*!<>|'\"\n #,?%@`~.0x_\t\u00e9\ud800\x00", max_size=60))
 def test_any_text_is_a_gate_or_a_config_error(text: str) -> None:
     """No text makes another exception, and every message names the file."""

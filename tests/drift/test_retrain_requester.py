@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from ml import config
 from ml.drift.drift_case import DriftCase
 from ml.drift.retrain_requester import RetrainRequester
+from ml.gitops import commit_messages
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import Remote
 from ml.gitops.repository import BOT
@@ -27,7 +30,7 @@ def test_request_is_a_bot_commit_and_starts_the_training(env: MonitoredEndpoint)
     assert request.window == config.Window(start=moment(4, 21) - timedelta(days=45), end=moment(4, 21))
     assert request.evidence["data"]["days_before_onset"] == 0
     author, subject = env.bot.workspace.git("log", "-1", "--format=%an%n%s").splitlines()
-    assert (author, subject) == (BOT.name, f"Open retrain request {asked.request}")
+    assert (author, subject) == (BOT.name, f"Train: data drift (request {asked.request})")
     ((workflow, ref, inputs),) = env.bot.started
     assert (workflow, ref) == ("train.yml", "main")
     found = f"{asked.request[:4]}-{asked.request[4:6]}-{asked.request[6:8]}"
@@ -88,3 +91,18 @@ def test_request_is_rebased_on_a_concurrent_push(env: MonitoredEndpoint) -> None
     assert asked.state == "requested"
     assert env.bot.workspace.repository.is_ancestor("HEAD", asked.commit or "")
     assert env.requests() == [asked.request]
+
+
+@pytest.mark.parametrize(
+    ("cause", "subject"),
+    [
+        ("concept-drift", "Train: concept drift (request 20260501T000000Z-concept-drift)"),
+        ("x" * 40, f"Open retrain request 20260501T000000Z-{'x' * 40}"),
+    ],
+)
+def test_subject_of_a_request_says_why_and_fits(cause: str, subject: str) -> None:
+    """It is the title of the run that the push starts; a cause too long for a subject is in the name alone."""
+    request = config.RetrainRequest(
+        kind="fit", cause=cause, reason="why", window=config.Window(start=None, end=None), evidence={}
+    )
+    assert commit_messages.request(request, f"20260501T000000Z-{cause}").splitlines()[0] == subject

@@ -22,16 +22,16 @@ from ml.spark.spark_cluster import connect
 from tests.waiting import wait_until
 
 PASSES_BEFORE = 3
-"""One that samples, and two of the fit."""
+"""Of a training: one that samples, and two of the fit."""
 ATTEMPTS = 50_000
 """The time limit of the test ends the program sooner."""
 
 
 class Stopping:
-    """A cluster whose kept results can be read `PASSES_BEFORE` times before the program waits."""
+    """A cluster whose kept results can be read or sent `passes` times before the program waits."""
 
-    def __init__(self, cluster: Cluster, signals: Path) -> None:
-        self._cluster, self._signals = cluster, signals
+    def __init__(self, cluster: Cluster, signals: Path, passes: int) -> None:
+        self._cluster, self._signals, self._before = cluster, signals, passes
 
     def each(self, call: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         """As the cluster's."""
@@ -39,7 +39,8 @@ class Stopping:
 
     def keep(self, call: Callable[[Any], Any], items: Sequence[Any]) -> Kept:
         """As the cluster's, and each computation is recorded."""
-        return StoppingRows(self._cluster.keep(partial(_recorded, self._signals, call), items), self._signals)
+        kept = self._cluster.keep(partial(_recorded, self._signals, call), items)
+        return StoppingRows(kept, self._signals, self._before)
 
     def exchange(self, call: Callable[[Any], Iterable[tuple[int, Any]]], items: Sequence[Any], buckets: int) -> Kept:
         """As the cluster's."""
@@ -49,15 +50,12 @@ class Stopping:
 class StoppingRows:
     """Kept results of such a cluster."""
 
-    def __init__(self, kept: Kept, signals: Path) -> None:
-        self._kept, self._signals, self._passes = kept, signals, 0
+    def __init__(self, kept: Kept, signals: Path, passes: int) -> None:
+        self._kept, self._signals, self._before, self._passes = kept, signals, passes, 0
 
     def each(self, call: Callable[[Any], Any]) -> Iterator[Any]:
         """As the cluster's, after the wait where it is due."""
-        if self._passes == PASSES_BEFORE:
-            (self._signals / "waiting").touch()
-            wait_until((self._signals / "go").exists, ATTEMPTS)
-        self._passes += 1
+        self._wait_if_due()
         return self._kept.each(call)
 
     def one_by_one(self, call: Callable[[Any], Any]) -> Iterator[Any]:
@@ -69,12 +67,19 @@ class StoppingRows:
         return self._kept.then(call)
 
     def exchange(self, call: Callable[[Any], Iterable[tuple[int, Any]]], buckets: int) -> Kept:
-        """As the cluster's."""
+        """As the cluster's, after the wait where it is due."""
+        self._wait_if_due()
         return self._kept.exchange(call, buckets)
 
     def release(self) -> None:
         """As the cluster's."""
         self._kept.release()
+
+    def _wait_if_due(self) -> None:
+        if self._passes == self._before:
+            (self._signals / "waiting").touch()
+            wait_until((self._signals / "go").exists, ATTEMPTS)
+        self._passes += 1
 
 
 def _recorded(signals: Path, call: Callable[[Any], Any], item: Any) -> Any:
@@ -89,4 +94,4 @@ def _recorded(signals: Path, call: Callable[[Any], Any], item: Any) -> Any:
 if __name__ == "__main__":
     base, model, signals = map(Path, sys.argv[1:])
     with connect() as cluster:
-        train.train(Stopping(cluster, signals), base, model, kind=FIT, champion_sha256="")
+        train.train(Stopping(cluster, signals, PASSES_BEFORE), base, model, kind=FIT, champion_sha256="")
