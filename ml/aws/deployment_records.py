@@ -64,25 +64,34 @@ class Deployment:
 
 
 def order(
-    identifier: str, record: ApprovalRecord, serving: ServingFile, *, commit: str, serving_sha256: str
+    identifier: str,
+    record: ApprovalRecord,
+    serving: ServingFile,
+    *,
+    commit: str,
+    serving_sha256: str,
+    package_arn: str | None = None,
 ) -> dict[str, Any]:
     """The document deploy/desired.json that orders `record` to be deployed with the settings of `serving`.
 
-    `identifier` is unique to this deployment, so that its outcome can be distinguished from an earlier one's. With a
-    serving image the schema is 2, with a canary 3, so that a deploy function of a platform that was not updated refuses
-    the order: it would not see them.
+    `package_arn` names the package in the stage's own group; None for the record's. `identifier` is unique to this
+    deployment, so that its outcome can be distinguished from an earlier one's. With a serving image the schema is 2,
+    with a canary 3, with automatic scaling 4, so that a deploy function of a platform that was not updated refuses the
+    order: it would not see them.
     """
+    scaling = {} if serving.autoscaling is None else {"autoscaling": serving.autoscaling.model_dump()}
     image: dict[str, Any] = {} if serving.image is None else {"serving_image": serving.image}
     return {
-        "schema": 3 if serving.rollout.canary else 2 if image else 1,
+        "schema": 4 if scaling else 3 if serving.rollout.canary else 2 if image else 1,
         "id": identifier,
         "approval": record.approval,
-        "model_package_arn": record.model_package_arn,
+        "model_package_arn": package_arn or record.model_package_arn,
         "artifact_sha256": record.artifact.sha256,
         "container": record.container.model_dump(),
         **image,
         "endpoint": serving.endpoint,
         "instance": serving.instance.model_dump(),
+        **scaling,
         "capture": serving.capture.model_dump(),
         "rollout": rollout(serving),
         "commit": commit,
@@ -92,8 +101,8 @@ def order(
 
 
 def rollout(serving: ServingFile) -> dict[str, Any]:
-    """The roll-out as an order states it. Without a canary it is that of schema 1."""
-    return serving.rollout.model_dump(exclude=None if serving.rollout.canary else {"traffic", "canary"})
+    """The roll-out as an order states it, without a shadow, which is over. Without a canary it is that of schema 1."""
+    return serving.rollout.model_dump(exclude={"shadow"} if serving.rollout.canary else {"traffic", "canary", "shadow"})
 
 
 def write_order(bucket: str, document: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from ml.errors import CloudError, DataError
 PREFIX = "monitoring"
 SCHEMA = 2
 COUNTS_SCHEMA = 2
+SUPPRESSED_SCHEMA = 1
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -30,6 +31,18 @@ class Fingerprint:
     objects: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuppressedRequest:
+    """A retrain request that was due and not created: its name, why not, the model that served, first and last time."""
+
+    request: str
+    cause: str
+    reason: str
+    approval: int
+    first: datetime
+    latest: datetime
 
 
 def window_name(start: datetime, end: datetime) -> str:
@@ -58,6 +71,7 @@ class Checks:
     def __init__(self, bucket: str, endpoint: str) -> None:
         self.bucket, self.endpoint = bucket, endpoint
         self._root = f"{PREFIX}/{endpoint}"
+        self._windows: list[tuple[datetime, datetime]] | None = None
 
     def uri(self, kind: str, start: datetime, end: datetime, name: str) -> str:
         """The URI of the file `name` of a window; `kind` is reports or model-monitor."""
@@ -87,12 +101,48 @@ class Checks:
         current = document.get("schema") == COUNTS_SCHEMA and document.get("artifact_sha256") == artifact_sha256
         return document if current else None
 
+    def write_suppressed(self, request: str, *, cause: str, reason: str, approval: int, at: datetime) -> None:
+        """Stores that a request was due and not created `at` a time; the first time of the same request stays."""
+        uri = f"s3://{self.bucket}/{self._root}/suppressed/{request}.json"
+        before = self._suppressed(uri)
+        values = {
+            "request": request,
+            "cause": cause,
+            "reason": reason,
+            "approval": approval,
+            "first": (before.first if before is not None else at).isoformat(),
+            "latest": at.isoformat(),
+        }
+        objects.write(uri, encoded({"schema": SUPPRESSED_SCHEMA, **values}), "application/json")
+
+    def suppressed(self) -> list[SuppressedRequest]:
+        """Every request that was due and not created, by name. DataError if one has another form."""
+        prefix = f"{self._root}/suppressed/"
+        found = (self._suppressed(f"s3://{self.bucket}/{each.key}") for each in objects.listed(self.bucket, prefix))
+        return [each for each in found if each is not None]
+
+    def _suppressed(self, uri: str) -> SuppressedRequest | None:
+        try:
+            return _suppressed(json.loads(objects.read(uri)))
+        except DataError as error:
+            if _is_missing(error):
+                return None
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{uri}: not a suppressed request of this version ({error}); delete it") from error
+
     def read(self, start: datetime, end: datetime) -> dict[str, Any] | None:
         """The window's document; None if it was never evaluated. DataError if it has another schema."""
         return self._read(self.check_uri(start, end))
 
     def windows(self) -> list[tuple[datetime, datetime]]:
-        """Every window that was evaluated, by end and then start. Objects with other names are skipped."""
+        """Every window that was evaluated, by end and then start. Objects with other names are skipped.
+
+        They are listed once, and again after `write`: one run of a check asks several times, and only one run at a
+        time writes checks.
+        """
+        if self._windows is not None:
+            return list(self._windows)
         found = []
         prefix = f"{self._root}/checks/"
         with explained(f"listing s3://{self.bucket}/{prefix}"):
@@ -102,12 +152,14 @@ class Checks:
                     window = _window(item["Key"].removeprefix(prefix))
                     if window is not None:
                         found.append(window)
-        return sorted(found, key=lambda window: (window[1], window[0]))
+        self._windows = sorted(found, key=lambda window: (window[1], window[0]))
+        return list(self._windows)
 
     def write(self, document: Mapping[str, Any]) -> str:
         """Stores a window's document under its start and end; returns its URI."""
         start, end = (datetime.fromisoformat(document[name]) for name in ("start", "end"))
         uri = self.check_uri(start, end)
+        self._windows = None
         objects.write(uri, encoded({"schema": SCHEMA, **document}), "application/json")
         return uri
 
@@ -127,6 +179,20 @@ class Checks:
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise DataError(f"{uri}: not a check of this version; delete it; the next check evaluates the window again")
         return document
+
+
+def _suppressed(document: Any) -> SuppressedRequest:
+    """The suppressed request of a document. KeyError, TypeError or ValueError if it has another form."""
+    if document["schema"] != SUPPRESSED_SCHEMA:
+        raise ValueError(f"schema {document['schema']}")
+    return SuppressedRequest(
+        request=str(document["request"]),
+        cause=str(document["cause"]),
+        reason=str(document["reason"]),
+        approval=int(document["approval"]),
+        first=datetime.fromisoformat(document["first"]),
+        latest=datetime.fromisoformat(document["latest"]),
+    )
 
 
 def _is_missing(error: DataError) -> bool:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ml.aws import session
 from ml.errors import CloudError
@@ -42,6 +43,14 @@ class Answer:
     score: float
     decision: int
     model_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The model's reply to a request: its HTTP status, and its body as text."""
+
+    status: int
+    body: str
 
 
 def describe(name: str) -> State | None:
@@ -142,3 +151,28 @@ def score(
     if len(answers) != len(rows):
         raise CloudError(f"endpoint {name} answered {len(answers)} rows to a request of {len(rows)}")
     return answers
+
+
+def send(name: str, body: str, content_type: str | None, *, inference_id: str) -> Reply:
+    """Sends a body as it is, and returns the model's reply, whatever its status.
+
+    Raises:
+        CloudError: SageMaker refuses the request, or cannot be reached.
+    """
+    from botocore.exceptions import ClientError
+
+    with session.explained(f"invoking endpoint {name}"):
+        try:
+            answer = session.client("sagemaker-runtime").invoke_endpoint(
+                EndpointName=name,
+                Accept="application/json",
+                Body=body.encode(),
+                InferenceId=inference_id,
+                **({} if content_type is None else {"ContentType": content_type}),
+            )
+            return Reply(status=200, body=answer["Body"].read().decode())
+        except ClientError as error:
+            members: Any = error.response
+            if session.code(error) != "ModelError" or "OriginalStatusCode" not in members:
+                raise
+            return Reply(status=int(members["OriginalStatusCode"]), body=str(members.get("OriginalMessage", "")))

@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+from ml.aws import session_policies
 from ml.errors import CloudError
 
 AUDIENCE = "sts.amazonaws.com"
@@ -55,11 +56,13 @@ def _assume_role(role: str, region: str | None) -> dict[str, str]:
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
+    named = os.environ.get(session_policies.VARIABLE)
+    limited = {"Policy": session_policies.document(named)} if named else {}
     unsigned = Config(signature_version=UNSIGNED, retries={"mode": "standard", "max_attempts": _ATTEMPTS})
     sts: Any = boto3.session.Session(region_name=region).client("sts", config=unsigned)
     try:
         taken = sts.assume_role_with_web_identity(
-            RoleArn=role, RoleSessionName=session_name(), WebIdentityToken=token()
+            RoleArn=role, RoleSessionName=session_name(), WebIdentityToken=token(), **limited
         )["Credentials"]
     except ClientError as error:
         problem = error.response.get("Error", {})

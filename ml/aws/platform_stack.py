@@ -23,6 +23,8 @@ _OUTPUTS = {
     "topic_arn": "TopicArn",
 }
 _KEY = "KeyArn"  # an output of a stack with a key of its own only
+_COUNTING_ROLE = "CountingRoleArn"  # stacks from before drift checks on Spark lack it
+_STAGING_PREFIX = "staging-"
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 _MAX_NAME_CHARS = 30
 
@@ -40,6 +42,8 @@ class Platform:
     topic_arn: str
     pipeline: str
     """The name of the training pipeline."""
+    counting_role_arn: str | None = None
+    """The role of the jobs that count for drift checks; None if the stack is older than these."""
     key_arn: str | None = None
     """The KMS key of the stack; None if keys of AWS encrypt."""
 
@@ -60,6 +64,34 @@ def stack_name() -> str:
     return name
 
 
+def staging_stack_name() -> str:
+    """The name of the stack of staging, `staging-` and the name of the platform stack.
+
+    As a prefix, because names that begin with a platform's name and a dash belong to that platform.
+
+    Raises:
+        ConfigError: the platform's name is too long to have a staging, or is that of one.
+    """
+    name = stack_name()
+    if is_staging(name) or len(_STAGING_PREFIX + name) > _MAX_NAME_CHARS:
+        raise ConfigError(
+            f"FRAUDOPS_STACK must be the name of production's stack, with at most "
+            f"{_MAX_NAME_CHARS - len(_STAGING_PREFIX)} characters, as the stack of staging is named "
+            f"{_STAGING_PREFIX}NAME (got {name!r})"
+        )
+    return _STAGING_PREFIX + name
+
+
+def is_staging(name: str) -> bool:
+    """Whether `name` is that of a stack of staging."""
+    return name.startswith(_STAGING_PREFIX)
+
+
+def production_of(name: str) -> str:
+    """The name of the platform stack that the stack of staging `name` belongs to."""
+    return name.removeprefix(_STAGING_PREFIX)
+
+
 def pipeline_name() -> str:
     """The name of the stack's training pipeline, which infra/ grants the workflows' roles."""
     return f"{stack_name()}-training"
@@ -70,13 +102,13 @@ def reproduction_pipeline_name() -> str:
     return f"{stack_name()}-reproduction"
 
 
-def read() -> Platform:
-    """The platform in the account and region of this environment, by its stack FRAUDOPS_STACK.
+def read(stack_of: str | None = None) -> Platform:
+    """The platform in the account and region of this environment, by its stack: FRAUDOPS_STACK, or `stack_of`.
 
     Raises:
         CloudError: there is no such stack, it is not settled, or it lacks an output.
     """
-    name = stack_name()
+    name = stack_of or stack_name()
     stack = describe_stack(name)
     if stack is None:
         raise CloudError(f"there is no stack {name} in this account and region; create it with `fraudops bootstrap`")
@@ -92,8 +124,9 @@ def read() -> Platform:
     return Platform(
         region=region,
         account=account,
-        pipeline=pipeline_name(),
+        pipeline=f"{name}-training",
         key_arn=outputs.get(_KEY),
+        counting_role_arn=outputs.get(_COUNTING_ROLE),
         **{field: outputs[key] for field, key in _OUTPUTS.items()},
     )
 
@@ -108,12 +141,13 @@ def is_root(arn: str) -> bool:
     return bool(_ROOT.match(arn))
 
 
-def endpoint_name() -> str:
-    """The one endpoint that the platform stack lets the deploy function change."""
-    stack = describe_stack(stack_name())
+def endpoint_name(stack_of: str | None = None) -> str:
+    """The one endpoint that the platform stack, or the stack `stack_of`, lets its deploy function change."""
+    name = stack_of or stack_name()
+    stack = describe_stack(name)
     given = {item["ParameterKey"]: item["ParameterValue"] for item in (stack or {}).get("Parameters", [])}
     if "EndpointName" not in given:
-        raise CloudError(f"stack {stack_name()} names no endpoint; update it with `fraudops bootstrap`")
+        raise CloudError(f"stack {name} names no endpoint; update it with `fraudops bootstrap`")
     return str(given["EndpointName"])
 
 

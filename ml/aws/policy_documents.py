@@ -1,4 +1,4 @@
-"""Reads the policies of roles, managed policies and buckets as they are in the account. Changes none."""
+"""Reads the policies of roles, managed policies, buckets and keys as they are in the account. Changes none."""
 
 from __future__ import annotations
 
@@ -62,6 +62,17 @@ def of_bucket(name: str) -> Any:
             return json.loads(session.client("s3").get_bucket_policy(Bucket=name)["Policy"])
     except CloudError as error:
         if code(error.__cause__ or error) == "NoSuchBucketPolicy":
+            return None
+        raise
+
+
+def of_key(name: str) -> Any:
+    """The policy of a KMS key; None if there is no such key. Raises CloudError."""
+    try:
+        with session.explained(f"reading the policy of key {name}"):
+            return json.loads(session.client("kms").get_key_policy(KeyId=name, PolicyName="default")["Policy"])
+    except CloudError as error:
+        if code(error.__cause__ or error) == "NotFoundException":
             return None
         raise
 

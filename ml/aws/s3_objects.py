@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ml.aws.session import client, code, explained
 from ml.errors import CloudError, DataError
@@ -41,22 +41,23 @@ def download(uri: str, target: Path) -> None:
 
 def version(uri: str) -> str:
     """Identifies the content of the object at `uri`: its ETag and its size. Raises as `read` does."""
-    bucket, key = split(uri)
-    try:
-        with explained(f"looking for {uri}"):
-            head = client("s3").head_object(Bucket=bucket, Key=key)
-    except CloudError as error:
-        if code(error.__cause__ or error) in ("404", "NoSuchKey", "NoSuchBucket"):
-            raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
-        raise
+    head = _head(uri)
     return f"{head['ETag']} {head['ContentLength']}"
 
 
-def write(uri: str, data: bytes, content_type: str) -> None:
+def metadata(uri: str) -> Mapping[str, str]:
+    """The metadata that the object at `uri` was written with. Raises as `read` does."""
+    found: Mapping[str, str] = _head(uri)["Metadata"]
+    return found
+
+
+def write(uri: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
     """Writes `data` to `uri`, replacing an existing object. Raises CloudError if S3 refuses."""
     bucket, key = split(uri)
     with explained(f"writing {uri}"):
-        client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+        client("s3").put_object(
+            Bucket=bucket, Key=key, Body=data, ContentType=content_type, Metadata=dict(metadata or {})
+        )
 
 
 class Entry(NamedTuple):
@@ -98,6 +99,18 @@ def move(bucket: str, key: str, target: str, *, etag: str) -> bool:
     with explained(f"deleting {SCHEME}{bucket}/{key}"):
         client("s3").delete_object(Bucket=bucket, Key=key)
     return True
+
+
+def _head(uri: str) -> dict[str, Any]:
+    bucket, key = split(uri)
+    try:
+        with explained(f"looking for {uri}"):
+            head: dict[str, Any] = client("s3").head_object(Bucket=bucket, Key=key)
+            return head
+    except CloudError as error:
+        if code(error.__cause__ or error) in ("404", "NoSuchKey", "NoSuchBucket"):
+            raise DataError(f"{uri}: no such object; check the bucket's name and the key") from error
+        raise
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from ml.aws.object_cache import Listed
 from ml.aws.session import client, explained
 
 if TYPE_CHECKING:
-    from ml.aws.capture.reader import Batch
+    from ml.aws.capture.captured_batches import Batch
     from ml.aws.capture.text_inputs import TextInputs
 
 SCHEMA = pa.schema(

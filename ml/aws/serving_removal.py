@@ -1,7 +1,7 @@
 """Deletes what the deploy function and the training pipeline have created outside any stack. Deletes no data.
 
-That is the endpoint with its configurations and models, and the pipeline with its executions. What does not exist is
-skipped, so that an interrupted removal can be repeated.
+That is the endpoint with its automatic scaling, configurations and models, and the pipeline with its executions. What
+does not exist is skipped, so that an interrupted removal can be repeated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ml.aws import endpoint, executions, platform_stack, session
+from ml.aws import autoscaling, endpoint, executions, platform_stack, session
 from ml.errors import CloudError
 
 _SETTLE_SECONDS = 1_800
@@ -55,6 +55,7 @@ def remove(found: Serving) -> None:
     """
     sagemaker = session.client("sagemaker")
     if found.endpoint is not None:
+        autoscaling.remove(found.endpoint)
         endpoint.settled(found.endpoint, timeout_seconds=_SETTLE_SECONDS)  # one that is being created cannot be deleted
         _delete(f"endpoint {found.endpoint}", partial(sagemaker.delete_endpoint, EndpointName=found.endpoint))
         after = endpoint.settled(found.endpoint, timeout_seconds=_SETTLE_SECONDS)

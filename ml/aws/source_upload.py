@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from ml.aws import session
 from ml.aws.pipeline.definition import NO_CHAMPION
@@ -19,28 +20,37 @@ from ml.errors import CloudError, ConfigError
 from ml.model.training_settings import Settings
 
 _PACKAGES = ("ml/model", "ml/steps", "ml/spark")
+_COUNTING = ("ml/aws/__init__.py", "ml/errors.py", "ml/aws/capture", "ml/aws/labels")
+"""What a drift check's job needs beside these; it calls no service of AWS."""
 _TRANSFERS = 8
-_BESIDE = {"ml/steps/run.sh": "run.sh", "ml/steps/requirements.txt": "requirements.txt"}
-"""Files of ml/steps that the container looks for at the top of the tree."""
+_BESIDE = ("run.sh", "requirements.txt")
+"""Files that the container looks for at the top of the tree: those of ml/steps, or of ml/shards for its jobs."""
 
 
-def tree(root: Path) -> dict[str, bytes]:
+def tree(root: Path, *, counting: Literal["spark", "shards"] | None = None) -> dict[str, bytes]:
     """The files of a job's container, by path: ml/__init__.py, ml/{model,steps,spark}, run.sh and requirements.txt.
+
+    Args:
+        counting: also what counts captured traffic and labels, on Spark or on instances that share the objects.
 
     Raises:
         ConfigError: `root` is not a checkout of this project.
     """
     files = {"ml/__init__.py": root / "ml/__init__.py"}
-    for package in _PACKAGES:
+    sharded = ("ml/shards",) if counting == "shards" else ()
+    beside = {f"{sharded[0] if sharded else 'ml/steps'}/{name}": name for name in _BESIDE}
+    for package in (*_PACKAGES, *(_COUNTING if counting else ()), *sharded):
+        if package.endswith(".py"):
+            files[package] = root / package
         for path in (root / package).rglob("*"):
             name = path.relative_to(root).as_posix()
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
-                files[_BESIDE.get(name, name)] = path
+                files[beside.get(name, name)] = path
     try:
         content = {name: path.read_bytes() for name, path in sorted(files.items())}
     except FileNotFoundError as error:
         raise ConfigError(f"{error.filename} is missing; run from the repository's root or give --repo") from error
-    missing = sorted(set(_BESIDE.values()) - set(content))
+    missing = sorted(set(_BESIDE) - set(content))
     if missing:
         raise ConfigError(f"{root}/ml/steps lacks {', '.join(missing)}; run from the repository's root or give --repo")
     return content
@@ -61,9 +71,9 @@ def digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def upload_code(files: Mapping[str, bytes], bucket: str) -> str:
-    """Uploads the tree under its digest and returns its prefix, `s3://BUCKET/code/<sha256>/`."""
-    return _upload(bucket, f"code/{digest(files)}/", files)
+def upload_code(files: Mapping[str, bytes], bucket: str, *, below: str = "code") -> str:
+    """Uploads the tree under its digest and returns its prefix, `s3://BUCKET/BELOW/<sha256>/`."""
+    return _upload(bucket, f"{below}/{digest(files)}/", files)
 
 
 def upload_settings(settings: Settings, bucket: str) -> str:

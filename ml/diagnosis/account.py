@@ -20,8 +20,9 @@ def checks(subjects: Subjects) -> Iterator[Check]:
     yield run("identity", lambda: _identity(subjects))
     yield run("region", lambda: _region(subjects))
     yield run("image", lambda: _image(subjects))
-    if subjects.training.compute.engine == "spark":
-        yield run("Spark image", lambda: _spark_image(subjects))
+    files = {config.MODEL: subjects.training.compute.engine, config.DRIFT: subjects.drift.compute.engine}
+    if on_spark := [str(file) for file, engine in files.items() if engine == "spark"]:
+        yield run("Spark image", lambda: _spark_image(subjects, " and ".join(on_spark)))
     if subjects.serving.image is not None:
         yield run("serving image", lambda: _serving_image(subjects, str(subjects.serving.image)))
     yield from _quotas(subjects)
@@ -70,11 +71,11 @@ def _image(subjects: Subjects) -> str:
         raise WillFail(str(error)) from error
 
 
-def _spark_image(subjects: Subjects) -> str:
+def _spark_image(subjects: Subjects, files: str) -> str:
     try:
         return image.spark_image_uri(subjects.region)
     except image.NoImage as error:
-        raise WillFail(f"{error}; or set compute.engine: single in {config.MODEL}") from error
+        raise WillFail(f"{error}; or set compute.engine: single in {files}") from error
 
 
 def _serving_image(subjects: Subjects, uri: str) -> str:
@@ -95,7 +96,8 @@ def _serving_image(subjects: Subjects, uri: str) -> str:
 
 def _quotas(subjects: Subjects) -> Iterator[Check]:
     """One check for each use of instances: the account must be allowed to run them at once."""
-    count, compute = subjects.serving.instance.count, subjects.training.compute
+    scaling, compute = subjects.serving.autoscaling, subjects.training.compute
+    count = subjects.serving.instance.count if scaling is None else scaling.max
     jobs, cluster = compute.instance_type, compute.engine == "spark"
     train = {} if cluster else {"training jobs": (f"{jobs} for training job usage", 1, "the step Train runs on one")}
     needed = train | {
@@ -110,9 +112,15 @@ def _quotas(subjects: Subjects) -> Iterator[Check]:
         "endpoint": (
             f"{subjects.serving.instance.type} for endpoint usage",
             2 * count,
-            f"the endpoint runs {count}, and {2 * count} during a deployment",
+            f"the endpoint runs {'' if scaling is None else 'up to '}{count}, and {2 * count} during a deployment",
         ),
     }
+    if (counting := subjects.drift.compute.job()) is not None:
+        needed["drift checks"] = (
+            f"{counting.instance_type} for processing job usage",
+            counting.instances,
+            f"a drift check runs on {counting.instances}",
+        )
     quotas: dict[str, Quota] | None = None
 
     def check(name: str, instances: int, why: str, file: str) -> str:
@@ -134,7 +142,7 @@ def _quotas(subjects: Subjects) -> Iterator[Check]:
         return f'"{name}" is {found.instances}, needed {instances}'
 
     for use, (name, instances, why) in needed.items():
-        file = config.SERVING if use == "endpoint" else config.MODEL
+        file = {"endpoint": config.SERVING, "drift checks": config.DRIFT}.get(use, config.MODEL)
         yield run(f"quota for {use}", partial(check, name, instances, why, str(file)))
 
 

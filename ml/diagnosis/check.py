@@ -9,6 +9,8 @@ from typing import Literal
 from ml.errors import CloudError, DataError, GitHubError
 
 State = Literal["ok", "will fail", "cannot tell"]
+Remedy = Literal["deploy.yml", "deploy-staging.yml", "template", "autoscaling", "person"]
+"""What puts a difference back: the stage's workflow, an update of the stack that has the resource, AWS, or a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class Check:
     detail: str
     pending: bool = False
     """Whether there is no answer yet and nothing is wrong with the reading."""
+    remedy: Remedy | None = None
+    """What puts back a difference from Git; None without a fault."""
 
 
 class CannotTell(Exception):
@@ -34,7 +38,11 @@ class NotYet(CannotTell):
 
 
 class WillFail(Exception):
-    """A check found a fault. The message says what fails and what to do."""
+    """A check found a fault. The message says what fails and what to do, and `remedy` what could do it."""
+
+    def __init__(self, message: str, *, remedy: Remedy = "person") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 def run(subject: str, check: Callable[[], str]) -> Check:
@@ -45,7 +53,7 @@ def run(subject: str, check: Callable[[], str]) -> Check:
     try:
         return Check(subject=subject, state="ok", detail=_one_line(check()))
     except WillFail as fault:
-        return Check(subject=subject, state="will fail", detail=_one_line(str(fault)))
+        return Check(subject=subject, state="will fail", detail=_one_line(str(fault)), remedy=fault.remedy)
     except NotYet as reason:
         return Check(subject=subject, state="cannot tell", detail=_one_line(str(reason)), pending=True)
     except (CannotTell, CloudError, DataError, GitHubError) as reason:

@@ -62,7 +62,8 @@ def _reviewers(subjects: Subjects) -> str:
     if found is None:
         raise CannotTell(f"there is no environment {REVIEWED}")
     options = "--configure --protect --reviewer LOGIN"
-    remedy = f"name a reviewer: fraudops bootstrap --repository {subjects.repository} {options}"
+    plan = "a private repository has reviewers only with GitHub Enterprise"
+    remedy = f"name a reviewer ({plan}): fraudops bootstrap --repository {subjects.repository} {options}"
     if not found.reviewers:
         raise WillFail(f"a deployment needs nobody's approval; {remedy}")
     if not found.prevents_self_review:

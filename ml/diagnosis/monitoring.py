@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ml.aws import cloudwatch_alarms, event_rules, platform_stack
+from ml.aws import cloudwatch_alarms, event_rules
 from ml.aws.cloudformation import platform_source
 from ml.diagnosis import deployed_template, template_values
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
@@ -30,7 +30,7 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 
 
 def _resource(subjects: Subjects, key: str, compare: Callable[[Mapping[str, Any], str], str]) -> str:
-    name = platform_stack.stack_name()
+    name, _ = subjects.stacks
     template: Template = deployed_template.read(subjects, name, platform_source.TEMPLATE)
     if key not in subjects.resources(name):
         raise CannotTell(f"stack {name} has no {key}; see the line of its template")
@@ -44,7 +44,7 @@ def _resource(subjects: Subjects, key: str, compare: Callable[[Mapping[str, Any]
 def _alarm(wanted: Mapping[str, Any], physical: str) -> str:
     found = cloudwatch_alarms.describe([physical]).get(physical)
     if found is None:
-        raise WillFail(f"there is no alarm {physical}")
+        raise WillFail(f"there is no alarm {physical}", remedy="template")
     wrong = [
         f"{name} {_shown(found.get(name))}, and the template {_shown(value)}"
         for name, value in wanted.items()
@@ -53,7 +53,7 @@ def _alarm(wanted: Mapping[str, Any], physical: str) -> str:
     if not found.get("ActionsEnabled", True):
         wrong.append("its actions disabled")
     if wrong:
-        raise WillFail(f"alarm {physical} has {'; '.join(wrong)}")
+        raise WillFail(f"alarm {physical} has {'; '.join(wrong)}", remedy="template")
     return f"alarm {physical} has the template's settings"
 
 
@@ -61,7 +61,7 @@ def _rule(wanted: Mapping[str, Any], physical: str) -> str:
     name = physical.rpartition("|")[2]  # of a rule on another bus than the default one
     found = event_rules.describe(name)
     if found is None:
-        raise WillFail(f"there is no rule {name}")
+        raise WillFail(f"there is no rule {name}", remedy="template")
     wrong = ["is disabled"] * (not found.enabled)
     if found.pattern != wanted["EventPattern"]:
         wrong.append(f"matches {_shown(found.pattern)}, and the template {_shown(wanted['EventPattern'])}")
@@ -69,7 +69,7 @@ def _rule(wanted: Mapping[str, Any], physical: str) -> str:
     if found.targets != targets:
         wrong.append(f"invokes {', '.join(found.targets) or 'nothing'}, and the template {', '.join(targets)}")
     if wrong:
-        raise WillFail(f"rule {name} {'; '.join(wrong)}")
+        raise WillFail(f"rule {name} {'; '.join(wrong)}", remedy="template")
     return f"rule {name} is enabled and invokes {', '.join(targets)}"
 
 

@@ -1,4 +1,4 @@
-"""Compares the policies of roles, managed policies and buckets with the templates, document by document.
+"""Compares the policies of roles, managed policies, buckets and keys with the templates, one by one.
 
 The simulation of `permissions` shows what a role may no longer do; this shows what it may do beside its template.
 """
@@ -15,16 +15,18 @@ from ml.aws.session import Absent
 from ml.diagnosis import deployed_template, template_values
 from ml.diagnosis.check import CannotTell, Check, WillFail, run
 from ml.diagnosis.role_statements import ROLE
+from ml.diagnosis.stacks import NO_ROLE
 from ml.diagnosis.subjects import Subjects
 from ml.diagnosis.template_values import Template
 from ml.errors import ConfigError
 
 _MANAGED, _INLINE, _BUCKET = "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::S3::BucketPolicy"
+_KEY = "AWS::KMS::Key"
 
 
 def checks(subjects: Subjects) -> Iterator[Check]:
-    """One check for each role, managed policy and bucket policy of the two templates."""
-    for name, path in zip(subjects.stacks, (platform_source.TEMPLATE, platform_source.IDENTITY), strict=True):
+    """One check for each role, managed policy, bucket policy and key of the two templates."""
+    for name, path in zip(subjects.stacks, (platform_source.TEMPLATE, subjects.roles_template), strict=True):
         resources = template_values.read((subjects.root / path).read_text("utf-8"))["Resources"]
         for key, item in resources.items():
             if item["Type"] in _CHECKS:
@@ -33,6 +35,8 @@ def checks(subjects: Subjects) -> Iterator[Check]:
 
 
 def _resource(subjects: Subjects, name: str, key: str, read: Any) -> str:
+    if name == subjects.stacks[1] and not subjects.has_roles:
+        return NO_ROLE
     template: Template = read()
     if not template.is_made(key):
         return "not in this stack: its condition does not hold"
@@ -41,7 +45,7 @@ def _resource(subjects: Subjects, name: str, key: str, read: Any) -> str:
     try:
         return _CHECKS[template.resources[key]["Type"]](template, key, subjects.resources(name)[key][1])
     except Absent as error:
-        raise WillFail(f"{subjects.resources(name)[key][1]} was deleted: {error}") from error
+        raise WillFail(f"{subjects.resources(name)[key][1]} was deleted: {error}", remedy="template") from error
     except ConfigError as error:
         raise CannotTell(str(error)) from error
 
@@ -78,7 +82,7 @@ def _role(template: Template, key: str, physical: str) -> str:
     if not policy_documents.equal(trust, found.trust):
         wrong.append(f"another trust policy: {_statements(trust, found.trust)}")
     if wrong:
-        raise WillFail(f"role {physical} has {'; '.join(wrong)}")
+        raise WillFail(f"role {physical} has {'; '.join(wrong)}", remedy="template")
     return f"role {physical} has the template's {len(wanted)} inline and {len(attached)} managed policies and its trust"
 
 
@@ -92,12 +96,16 @@ def _bucket(template: Template, key: str, physical: str) -> str:
     return _same(template, key, f"of bucket {bucket}", policy_documents.of_bucket(bucket))
 
 
-def _same(template: Template, key: str, what: str, found: Any) -> str:
-    wanted = template.value(template.resources[key]["Properties"]["PolicyDocument"])
+def _key(template: Template, key: str, physical: str) -> str:
+    return _same(template, key, f"of key {physical}", policy_documents.of_key(physical), document="KeyPolicy")
+
+
+def _same(template: Template, key: str, what: str, found: Any, *, document: str = "PolicyDocument") -> str:
+    wanted = template.value(template.resources[key]["Properties"][document])
     if found is None:
-        raise WillFail(f"policy {what} is gone")
+        raise WillFail(f"policy {what} is gone", remedy="template")
     if not policy_documents.equal(wanted, found):
-        raise WillFail(f"policy {what} is not the template's: {_statements(wanted, found)}")
+        raise WillFail(f"policy {what} is not the template's: {_statements(wanted, found)}", remedy="template")
     return f"policy {what} is the template's"
 
 
@@ -124,4 +132,4 @@ def _by_sid(document: Any) -> dict[str, Any]:
 
 
 _REFERENCES = ("ManagedPolicyArns", "PermissionsBoundary")
-_CHECKS = {ROLE: _role, _MANAGED: _managed, _BUCKET: _bucket}
+_CHECKS = {ROLE: _role, _MANAGED: _managed, _BUCKET: _bucket, _KEY: _key}

@@ -11,11 +11,12 @@ from datetime import timedelta
 
 from ml import clock
 from ml.aws import platform_stack
-from ml.aws.cloudformation import deployed_stack, platform_source, stack_names, workflow_roles
+from ml.aws.cloudformation import deployed_stack, platform_source, stack_names
 from ml.aws.pipeline.image import NoImage
 from ml.diagnosis.check import CannotTell, Check, NotYet, WillFail, run
 from ml.diagnosis.subjects import Subjects
 
+NO_ROLE = "not made: no workflow has a role for staging"
 _DRIFT_DAYS = 7
 _IN_PROGRESS = "_IN_PROGRESS"
 
@@ -34,7 +35,7 @@ def comparisons(subjects: Subjects) -> Iterator[Check]:
     yield run(f"drift of {platform}", lambda: _drift(subjects, platform))
     yield run(f"stack {roles}", lambda: _roles_state(subjects))
     yield run(f"template {roles}", lambda: _roles_template(subjects))
-    yield run(f"drift of {roles}", lambda: _drift(subjects, roles))
+    yield run(f"drift of {roles}", lambda: _drift(subjects, roles) if subjects.has_roles else NO_ROLE)
 
 
 def _names(subjects: Subjects) -> str:
@@ -51,7 +52,8 @@ def _state(subjects: Subjects, name: str) -> str:
     found = subjects.description(name)
     if found is None:
         _require_image(subjects, name)
-        raise WillFail(f"there is no stack {name} in {subjects.region}; create it: {subjects.bootstrap}")
+        command = _bootstrap(subjects) if subjects.staging else subjects.bootstrap
+        raise WillFail(f"there is no stack {name} in {subjects.region}; create it: {command}")
     status = found["StackStatus"]
     if status.endswith(_IN_PROGRESS) and not platform_stack.is_usable(status):
         raise NotYet(f"{status}: wait for its end, then run this again")
@@ -85,6 +87,8 @@ def _roles_state(subjects: Subjects) -> str:
     """The roles' stack depends on the platform's: where that is missing, it is not a fault of its own."""
     platform, roles = subjects.stacks
     subjects.usable(platform)
+    if not subjects.has_roles:
+        return NO_ROLE
     if subjects.description(roles) is None:
         raise WillFail(
             f"there is no stack {roles}, so no workflow has a role; create it: fraudops bootstrap "
@@ -94,32 +98,45 @@ def _roles_state(subjects: Subjects) -> str:
 
 
 def _platform_template(subjects: Subjects) -> str:
-    name = platform_stack.stack_name()
+    name, _ = subjects.stacks
     found = subjects.usable(name)
-    source = platform_source.source(subjects.root)
+    source = platform_source.source(subjects.root, staging=subjects.staging)
     deployed = deployed_stack.parameters(found)
     if not _equal(deployed_stack.template(name), source.template):
-        raise WillFail(_other(name, platform_source.TEMPLATE.as_posix(), "its template"))
+        raise WillFail(_other(subjects, name, platform_source.TEMPLATE.as_posix(), "its template"), remedy="template")
     if deployed.get("CodeKey") != source.code_key:
-        raise WillFail(_other(name, f"{platform_source.FUNCTION.as_posix()}/", "the code of its deploy function"))
+        raise WillFail(
+            _other(subjects, name, f"{platform_source.FUNCTION.as_posix()}/", "the code of its deploy function"),
+            remedy="template",
+        )
     if deployed.get("EndpointName") != subjects.serving.endpoint:
         raise WillFail(
-            f"the stack's endpoint is {deployed.get('EndpointName')}, and model-config/serving/production.yaml names "
-            f"{subjects.serving.endpoint}: the deploy function may change only the former; run `fraudops bootstrap`"
+            f"the stack's endpoint is {deployed.get('EndpointName')}, and {subjects.serving_path.as_posix()} names "
+            f"{subjects.serving.endpoint}: the deploy function may change only the former; run "
+            f"{_bootstrap(subjects)}"
         )
     return f"equal to {platform_source.TEMPLATE.as_posix()}, with the code of {platform_source.FUNCTION.as_posix()}/"
 
 
 def _roles_template(subjects: Subjects) -> str:
-    name = workflow_roles.stack_name()
+    if not subjects.has_roles:
+        return NO_ROLE
+    (_, name), path = subjects.stacks, subjects.roles_template.as_posix()
     subjects.usable(name)
-    if not _equal(deployed_stack.template(name), platform_source.identity_template(subjects.root)):
-        raise WillFail(_other(name, platform_source.IDENTITY.as_posix(), "its template"))
-    return f"equal to {platform_source.IDENTITY.as_posix()}"
+    if not _equal(deployed_stack.template(name), (subjects.root / path).read_text("utf-8")):
+        raise WillFail(_other(subjects, name, path, "its template"), remedy="template")
+    return f"equal to {path}"
 
 
-def _other(name: str, path: str, what: str) -> str:
-    return f"stack {name} differs from this checkout: {what} is not that of {path}; update it: fraudops bootstrap"
+def _other(subjects: Subjects, name: str, path: str, what: str) -> str:
+    return f"stack {name} differs from this checkout: {what} is not that of {path}; update it: {_bootstrap(subjects)}"
+
+
+def _bootstrap(subjects: Subjects) -> str:
+    """The command that updates both stacks."""
+    if not subjects.staging:
+        return "fraudops bootstrap"
+    return f"FRAUDOPS_STACK={subjects.stacks[0]} fraudops bootstrap --staging"
 
 
 def _equal(deployed: str, source: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ml import config
 from ml.aws import platform_stack, session
-from ml.aws.cloudformation import deployed_stack, stack, workflow_roles
+from ml.aws.cloudformation import deployed_stack, platform_source, stack, staging_role, workflow_roles
 from ml.aws.pipeline import image
 from ml.config import DriftFile, ModelFile, ServingFile
 from ml.diagnosis.check import CannotTell
@@ -33,11 +33,13 @@ class Subjects:
     Args:
         root: the checkout.
         repository: OWNER/NAME; None takes GITHUB_REPOSITORY, or the repository that the roles' stack trusts.
+        staging: staging's serving file and stacks in place of production's.
     """
 
-    def __init__(self, root: Path, repository: str | None) -> None:
+    def __init__(self, root: Path, repository: str | None, *, staging: bool = False) -> None:
         self.root = root
         self._repository = repository
+        self.staging = staging
 
     @cached_property
     def training(self) -> ModelFile:
@@ -45,14 +47,19 @@ class Subjects:
         return config.load_model(self.root)
 
     @cached_property
-    def serving(self) -> ServingFile:
-        """model-config/serving/production.yaml."""
-        return config.load_serving(self.root)
-
-    @cached_property
     def drift(self) -> DriftFile:
         """model-config/monitoring/drift.yaml."""
         return config.load_drift(self.root)
+
+    @cached_property
+    def serving(self) -> ServingFile:
+        """model-config/serving/production.yaml, or staging.yaml."""
+        return config.read(self.root, self.serving_path, ServingFile)
+
+    @property
+    def serving_path(self) -> Path:
+        """The path of `serving`."""
+        return config.STAGING if self.staging else config.SERVING
 
     @property
     def caller(self) -> str:
@@ -88,7 +95,18 @@ class Subjects:
     @property
     def stacks(self) -> tuple[str, str]:
         """The names of the platform's stack and of the roles'."""
-        return platform_stack.stack_name(), workflow_roles.stack_name()
+        platform = platform_stack.staging_stack_name() if self.staging else platform_stack.stack_name()
+        return platform, workflow_roles.stack_name(platform)
+
+    @property
+    def roles_template(self) -> Path:
+        """The path of the template of the roles' stack."""
+        return staging_role.TEMPLATE if self.staging else platform_source.IDENTITY
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether the roles' stack is expected: production's is, and staging's where its workflow has a role."""
+        return not self.staging or self.description(self.stacks[1]) is not None
 
     def description(self, name: str) -> Mapping[str, Any] | None:
         """CloudFormation's description of a stack; None if there is none or if it has no resources."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from ml import config
 from ml.console import command
 from ml.errors import ConfigError, GitHubError
-from ml.gitops import approvals, comments, commit_messages, commit_statuses, pull_requests, rollbacks
+from ml.gitops import approvals, comments, commit_messages, commit_statuses, promotions, pull_requests, rollbacks
 from ml.gitops.github_client import GitHub
 from ml.gitops.labels import Label
 from ml.gitops.pull_requests import PullRequest
 from ml.gitops.remote import Remote
+from ml.records import approval_gate
 from ml.workflow import runner_commands
 
 CHECKS = "ci.yml"
@@ -62,7 +63,8 @@ def pull_request(
 def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
     """Closes the pull requests that the deployment of `serves` made out of date; returns their numbers.
 
-    These are approvals that were compared with another model, and rollbacks that a failed deployment proposed. One
+    These are approvals and promotions of models that were compared with another one, promotions of the one that serves,
+    and rollbacks that a failed deployment proposed. One
     without a readable record stays open: `validate` reports it, and it must not fail a deployment.
     """
     by = f"approval {commit_messages.number(serves)}"
@@ -72,7 +74,7 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
     reason = "it serves now, and this was proposed because a deployment before had failed."
     closed = pull_requests.supersede(github, failed, by=by, reason=reason, delete_branch=True)
     for pull in pull_requests.list_open(github, approvals.PREFIX, base=main):
-        record = _proposed(remote, pull)
+        record = _proposed(remote, pull, approvals.number_of(pull.branch))
         compared = record.champion.approval if record is not None and record.champion is not None else None
         if record is None or serves in (record.approval, compared):
             continue
@@ -82,6 +84,31 @@ def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "mai
             "it with the one that serves."
         )
         closed += pull_requests.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
+    for pull in pull_requests.list_open(github, promotions.PREFIX, base=main):
+        record = _proposed(remote, pull, promotions.number_of(pull.branch))
+        compared = record.champion.approval if record is not None and record.champion is not None else None
+        if record is None or serves == compared:
+            continue
+        reason = "it serves in production now, and this was prepared when another model did."
+        closed += pull_requests.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
+    return closed
+
+
+def close_under_former_gate(github: GitHub, remote: Remote, *, main: str = "main") -> list[int]:
+    """Closes approvals of models that another gate.yaml judged than the one on `main`; returns their numbers.
+
+    Their checks do not run again when main changes, so they would stay green.
+    """
+    tip, closed = remote.fetch(main), list[int]()
+    for pull in pull_requests.list_open(github, approvals.PREFIX, base=main) if tip is not None else []:
+        record = _proposed(remote, pull, approvals.number_of(pull.branch))
+        if tip is None or record is None or remote.resolve(record.commit) is None:
+            continue
+        changed = approval_gate.differences(remote, record, tip)
+        if changed is not None:
+            reason = f"it judges models now, and this one was judged by another gate ({changed})."
+            by = f"gate.yaml of {tip[:12]}"
+            closed += pull_requests.supersede(github, [pull.number], by=by, reason=reason, delete_branch=True)
     return closed
 
 
@@ -94,9 +121,9 @@ def _after_failure(pull: PullRequest) -> bool:
     return pull.body.startswith(AFTER_FAILURE)
 
 
-def _proposed(remote: Remote, pull: PullRequest) -> config.ApprovalRecord | None:
-    """The record that an approval pull request adds; None if it has no readable one."""
-    number, tip = approvals.number_of(pull.branch), remote.fetch(pull.branch)
+def _proposed(remote: Remote, pull: PullRequest, number: int | None) -> config.ApprovalRecord | None:
+    """The record of the approval `number` on the branch of a pull request; None if it has no readable one."""
+    tip = remote.fetch(pull.branch)
     if number is None or tip is None:
         return None
     try:

@@ -102,6 +102,9 @@ def _statement(repository: Repository, record: config.ApprovalRecord) -> dict[st
     """The statement as JSON values, in the form of `ml.config.statement_file`."""
     window = record.data.window
     definition = executions.definition(record.execution_arn)
+    steps = executions.describe(record.execution_arn).steps
+    started = min((step.started for step in steps if step.started), default=None)
+    ended = max((step.ended for step in steps if step.ended), default=None)
     return {
         "_type": statement_file.STATEMENT_TYPE,
         "subject": [_resource(statement_file.SUBJECT, record.artifact.uri, sha256=record.artifact.sha256)],
@@ -127,7 +130,8 @@ def _statement(repository: Repository, record: config.ApprovalRecord) -> dict[st
                 "builder": {"id": _builder()},
                 "metadata": {
                     "invocationId": _invocation() or record.execution_arn,
-                    "finishedOn": stamp(record.created),
+                    **({"startedOn": stamp(started)} if started else {}),
+                    "finishedOn": stamp(ended or record.created),
                 },
                 "byproducts": [_resource("evaluation.json", record.evaluation.uri, sha256=record.evaluation.sha256)],
             },

@@ -1,4 +1,4 @@
-"""Renders deployments and rollbacks as Markdown for the step summary. Decides nothing.
+"""Renders deployments, rollbacks and promotions as Markdown for the step summary. Decides nothing.
 
 Text from files, people or AWS is escaped (ml.gitops.markdown_escaping).
 """
@@ -46,6 +46,11 @@ def not_deployed(approval: int, commit: str, reason: str) -> str:
     return (
         f"### Approval {commit_messages.number(approval)} was not deployed\n\n{text(reason)}\n\n{table(('', ''), rows)}"
     )
+
+
+def promotion(says: str, number: int, url: str) -> str:
+    """A promotion's pull request."""
+    return f"### Promotion prepared: {link(f'#{number}', url)}\n\n{text(says)}"
 
 
 def rollback(says: str, number: int, url: str) -> str:

@@ -30,6 +30,17 @@ def document(start: datetime = START, end: datetime = END) -> dict[str, object]:
     return {"start": start.isoformat(), "end": end.isoformat(), "verdict": {"rows": 3}}
 
 
+def test_suppressed_request_of_another_form_is_named(checks: Checks) -> None:
+    """A lake without any has none."""
+    assert checks.suppressed() == []
+    checks.write_suppressed("20260401T000000Z-data-drift", cause="data-drift", reason="r", approval=1, at=START)
+    assert [(each.first, each.latest) for each in checks.suppressed()] == [(START, START)]
+    for wrong in (b"[]", b"{}", b'{"schema": 2}', b"no JSON"):
+        client("s3").put_object(Bucket="lake", Key="monitoring/fraud/suppressed/x.json", Body=wrong)
+        with pytest.raises(DataError, match=r"suppressed/x\.json: not a suppressed request of this version"):
+            checks.suppressed()
+
+
 def test_check_is_read_back(checks: Checks) -> None:
     """It is stored under the name of its window; another window has none."""
     assert checks.read(START, END) is None
@@ -45,6 +56,17 @@ def test_windows_are_listed_by_their_end(checks: Checks) -> None:
         checks.write(document(*window))
     for stray in ("readme.txt", "a_b.json", "20260301T000000Z.json"):
         client("s3").put_object(Bucket="lake", Key=f"monitoring/fraud/checks/{stray}", Body=b"{}")
+    assert checks.windows() == [week, (START, END)]
+
+
+def test_windows_are_listed_again_after_a_write(checks: Checks) -> None:
+    """A run that asks several times lists once, and sees what it writes itself; the list is the caller's own."""
+    assert checks.windows() == []
+    client("s3").put_object(Bucket="lake", Key=KEY, Body=b"{}")
+    checks.windows().append((START, START))
+    assert checks.windows() == []
+    week = (START, START + timedelta(days=7))
+    checks.write(document(*week))
     assert checks.windows() == [week, (START, END)]
 
 

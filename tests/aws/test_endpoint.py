@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ml.aws import endpoint, session
 from ml.errors import CloudError
@@ -151,3 +152,32 @@ def test_caller_looks_while_the_endpoint_is_updated(monkeypatch: pytest.MonkeyPa
     state = endpoint.settled(NAME, timeout_seconds=5, configuration="d", while_moving=lambda: looks.append(1))
     assert state is not None
     assert (state.status, len(looks)) == ("InService", 2)
+
+
+def test_body_is_sent_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its content type; SageMaker's own default holds where there is none."""
+    runtime = Runtime(b"[]")
+    monkeypatch.setattr(session, "client", lambda service: runtime)
+    assert endpoint.send(NAME, "1,2\u00e9", "text/csv", inference_id="i") == endpoint.Reply(status=200, body="[]")
+    assert (runtime.request["Body"], runtime.request["ContentType"]) == ("1,2\u00e9".encode(), "text/csv")
+    runtime.body = b"[]"
+    endpoint.send(NAME, "1,2", None, inference_id="i")
+    assert "ContentType" not in runtime.request
+
+
+def test_status_of_the_model_is_returned_and_other_refusals_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ModelError is the container's answer; throttling is not."""
+    errors: list[Any] = [
+        {"Error": {"Code": "ModelError"}, "OriginalStatusCode": 400, "OriginalMessage": "no such column"},
+        {"Error": {"Code": "ThrottlingException", "Message": "slow down"}},
+    ]
+
+    class Refusing:
+        def invoke_endpoint(self, **_: Any) -> None:
+            """Raises the next error."""
+            raise ClientError(errors.pop(0), "InvokeEndpoint")
+
+    monkeypatch.setattr(session, "client", lambda service: Refusing())
+    assert endpoint.send(NAME, "1", None, inference_id="i") == endpoint.Reply(status=400, body="no such column")
+    with pytest.raises(CloudError, match="ThrottlingException"):
+        endpoint.send(NAME, "1", None, inference_id="i")

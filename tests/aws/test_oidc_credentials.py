@@ -13,8 +13,8 @@ import pytest
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from ml.aws import oidc_credentials, session
-from ml.errors import CloudError
+from ml.aws import oidc_credentials, session, session_policies
+from ml.errors import CloudError, UsageError
 
 ROLE = "arn:aws:iam::123456789012:role/github/train"
 
@@ -109,6 +109,24 @@ def test_role_is_assumed_once_for_all_clients(cloud: Cloud) -> None:
     assert cloud.taken[0]["RoleArn"] == ROLE
     assert cloud.taken[0]["WebIdentityToken"] == "jwt-1"
     assert cloud.taken[0]["RoleSessionName"] == "fraudops-train-42-2"
+
+
+def test_session_policy_is_asked_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session of the job has it; without the variable the role alone decides."""
+    session.client("sts").get_caller_identity()
+    assert "Policy" not in cloud.taken[0]
+    monkeypatch.setenv(session_policies.VARIABLE, "site")
+    session.renew()
+    session.client("sts").get_caller_identity()
+    assert cloud.taken[1]["Policy"] == session_policies.document("site")
+
+
+def test_unknown_session_policy_gets_no_session(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt name is refused: it would not limit anything."""
+    monkeypatch.setenv(session_policies.VARIABLE, "sites")
+    with pytest.raises(UsageError, match=r"FRAUDOPS_SESSION_POLICY must be one of site \(got 'sites'\)"):
+        session.client("sts").get_caller_identity()
+    assert cloud.taken == []
 
 
 def test_expiring_session_is_renewed_with_a_new_token(cloud: Cloud) -> None:

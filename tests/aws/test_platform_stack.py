@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 
 from ml.aws import platform_stack, session
-from ml.errors import CloudError, Refused
+from ml.errors import CloudError, ConfigError, Refused
 from tests.harness.aws import moto_server
 
 OUTPUTS = {
@@ -51,6 +51,20 @@ def test_platform_is_read_from_its_stack(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("FRAUDOPS_STACK", "another")
     with pytest.raises(CloudError, match=r"no stack another.*fraudops bootstrap"):
         platform_stack.read()
+
+
+def test_stack_of_staging_is_named_after_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read by its name, not by FRAUDOPS_STACK; a name that is too long for it is refused."""
+    make_stack("staging-fraudops", OUTPUTS | {"Bucket": "staged"})
+    name = platform_stack.staging_stack_name()
+    assert (platform_stack.read(name).bucket, platform_stack.read(name).pipeline) == (
+        "staged",
+        "staging-fraudops-training",
+    )
+    for given in ("staging-fraudops", "a" * 23):
+        monkeypatch.setenv("FRAUDOPS_STACK", given)
+        with pytest.raises(ConfigError, match="must be the name of production's stack, with at most 22 characters"):
+            platform_stack.staging_stack_name()
 
 
 def test_stack_without_an_output_is_refused() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from ml.aws import session, source_upload
 from ml.errors import CloudError, ConfigError
 from ml.playground.template_state import FOLDER as SHIPPED
 from tests.harness.aws.scripted_sagemaker import ScriptedCloud
+from tests.test_requirements import reachable
 
 
 @pytest.fixture
@@ -48,6 +50,22 @@ def project(root: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
+
+
+@pytest.mark.parametrize(("counting", "module"), [("spark", "ml.spark.drift"), ("shards", "ml.shards.count")])
+def test_tree_for_counting_has_what_its_job_imports(counting: Literal["spark", "shards"], module: str) -> None:
+    """The job of a drift check finds every module; a training's job has none of them.
+
+    Without Spark, run.sh and requirements.txt are those of ml/shards."""
+    root = Path(__file__).resolve().parents[2]
+    plain, found = source_upload.tree(root), source_upload.tree(root, counting=counting)
+    beside = {"run.sh", "requirements.txt"}
+    assert {name: plain[name] for name in plain.keys() - beside}.items() < found.items()
+    own = "ml/shards" if counting == "shards" else "ml/steps"
+    assert {name: found[name] for name in beside} == {name: (root / own / name).read_bytes() for name in beside}
+    needed = {file.relative_to(root).as_posix() for file in reachable(module)}
+    assert {"ml/aws/labels/join_tables.py", "ml/errors.py"} <= needed <= found.keys()
+    assert not any(name.startswith(("ml/aws", "ml/shards")) for name in plain)
 
 
 def keys() -> list[str]:

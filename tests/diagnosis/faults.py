@@ -22,7 +22,7 @@ from ml.aws.cloudformation import deployed_stack, workflow_roles
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.gitops import code_owners
-from ml.gitops.environments import BOT, CI_STATUS, INFRASTRUCTURE, PRODUCTION, SERVING_IMAGE
+from ml.gitops.environments import BOT, CI_STATUS, INFRASTRUCTURE, PRODUCTION, SERVING_IMAGE, STAGING
 from ml.gitops.github_apps import ACTIONS_APP, BOT_APP, BOT_KEY, BOTS, STATUS_APP, STATUS_KEY
 from tests.harness.git import repositories
 from tests.harness.platform.account import CHECKER_ID, CODE_OWNERS, QUOTAS, REVIEWER, ReadyAccount
@@ -455,6 +455,12 @@ FAULTS = (
         _without_policy(PLATFORM, "ExecutionRole"),
     ),
     Fault(
+        "counting-policy",
+        "permissions of fraudops CountingRole",
+        "no statement",
+        _without_policy(PLATFORM, "CountingRole"),
+    ),
+    Fault(
         "drift-policy", "permissions of fraudops-github DriftRole", "no statement", _without_policy(ROLES, "DriftRole")
     ),
     *_POLICIES,
@@ -487,6 +493,7 @@ FAULTS = (
     Fault("open-drift", "environment drift", "every branch", _open("drift")),
     Fault("open-infrastructure", "environment infrastructure", "every branch", _open(INFRASTRUCTURE)),
     Fault("open-serving-image", "environment serving-image", "every branch", _open(SERVING_IMAGE)),
+    Fault("open-staging", "environment staging", "every branch", _open(STAGING)),
     Fault("open-ci-status", "environment ci-status", "every branch", _open(CI_STATUS)),
     Fault("protected-branches", "environment train", "every protected branch", _open_to_protected("train")),
     Fault("no-reviewer", "reviewers of production", "nobody's approval", _reviewers()),

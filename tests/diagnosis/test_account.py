@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from local_aws.server import LocalAws
@@ -29,14 +31,29 @@ def test_root_user_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "sign in with a role" in found.detail
 
 
-@pytest.mark.parametrize(("engine", "lines"), [("single", ["image"]), ("spark", ["image", "Spark image"])])
+CLUSTER = {"engine": "spark", "instances": 5, "instance_type": "ml.m5.xlarge"}
+CLUSTER |= {"volume_gb": 30, "max_runtime_minutes": 30}
+
+
+@pytest.mark.parametrize(
+    ("engine", "compute", "files"),
+    [
+        ("single", None, ""),
+        ("spark", None, "model-config/training/model.yaml"),
+        ("single", CLUSTER, "model-config/monitoring/drift.yaml"),
+        ("spark", CLUSTER, "model-config/training/model.yaml and model-config/monitoring/drift.yaml"),
+    ],
+)
 def test_region_must_have_the_image_of_the_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, lines: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, compute: dict[str, Any] | None, files: str
 ) -> None:
     """A region may have the scikit-learn image and not the Spark image, which only the engine spark needs."""
     root = tmp_path / "checkout"
     shutil.copytree(SHIPPED, root)
     checkout.set_values(root, config.MODEL, {"compute.engine": engine, "compute.instances": 1})
+    if compute is not None:
+        with (root / config.DRIFT).open("a", encoding="utf-8") as file:
+            file.write(f"compute: {json.dumps(compute)}\n")
     with LocalAws(tmp_path / "cloud") as aws:
         for name, value in aws.environment().items():
             monkeypatch.setenv(name, value)
@@ -45,9 +62,9 @@ def test_region_must_have_the_image_of_the_engine(
         session.renew()
         found = {check.subject: check for check in account.checks(Subjects(root, "acme/fraud"))}
     session.renew()
-    assert [name for name in found if name in ("image", "Spark image")] == lines
+    assert ("Spark image" in found, "quota for drift checks" in found) == (bool(files), compute is not None)
     assert found["image"].state == "ok"
-    if engine == "spark":
+    if files:
         assert found["Spark image"].state == "will fail"
         assert "SageMaker's Spark image is not published there" in found["Spark image"].detail
-        assert "compute.engine: single" in found["Spark image"].detail
+        assert f"set compute.engine: single in {files}" in found["Spark image"].detail

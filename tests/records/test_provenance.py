@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from local_aws.server import LocalAws
 
-from ml import config
+from ml import clock, config
 from ml.aws.signing_key import KeyUnavailable
 from ml.config import statement_file
 from ml.errors import Refused
@@ -112,6 +112,10 @@ def test_statement_names_inputs_outputs_and_builder(
     assert build.external_parameters["requests"] == list(approved.requests)
     assert run.builder.id == "https://git.invalid/o/r/.github/workflows/train.yml@refs/heads/main"
     assert run.metadata.invocation_id == "https://git.invalid/o/r/actions/runs/5/attempts/2"
+    listed = aws.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=approved.execution_arn)
+    (step,) = listed["PipelineExecutionSteps"]
+    assert run.metadata.started_on == clock.stamp(step["StartTime"])
+    assert run.metadata.finished_on == clock.stamp(step["EndTime"])
     (evaluation,) = run.byproducts
     assert evaluation.digest == {"sha256": approved.evaluation.sha256}
     assert provenance.verify(workspace.repository, commit(workspace, approved, content), approved)

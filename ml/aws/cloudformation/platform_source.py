@@ -40,9 +40,12 @@ class Source:
     code_key: str
 
 
-def source(root: Path) -> Source:
-    """The platform's template, its parameters and the deploy function's archive, from the checkout at `root`."""
-    serving = config.load_serving(root)
+def source(root: Path, *, staging: bool = False) -> Source:
+    """The platform's template, its parameters and the deploy function's archive, from the checkout at `root`.
+
+    With `staging` the endpoint is that of serving/staging.yaml.
+    """
+    serving = config.read(root, config.STAGING if staging else config.SERVING, config.ServingFile)
     template, folder = root / TEMPLATE, root / FUNCTION
     if not template.is_file() or not folder.is_dir():
         raise ConfigError(

@@ -61,7 +61,7 @@ def apply(template: str, parameters: Mapping[str, str], trusted: Trusted | None)
     # What is left of a creation that failed is deleted before the next one: its own provider, but not another's.
     before = platform_stack.describe_stack(name)
     if before is None or before["StackStatus"] in ("ROLLBACK_COMPLETE", stack.UNUSED):
-        given["ProviderArn"] = _provider() or ""
+        given["ProviderArn"] = provider() or ""
     elif not stack.was_created(before):
         given["ProviderArn"] = deployed_stack.parameters(before).get("ProviderArn", "")
     return stack.apply(name, template, given)
@@ -90,7 +90,7 @@ def roles(outputs: Mapping[str, str]) -> dict[str, str]:
     return {variable: outputs[output] for output, variable in ROLES.items()}
 
 
-def _provider() -> str | None:
+def provider() -> str | None:
     """The account's identity provider for GitHub; None if there is none."""
     iam = session.client("iam")
     with session.explained("looking for an identity provider for GitHub"):

@@ -13,7 +13,6 @@ and the definition itself are the SDK's.
 from __future__ import annotations
 
 import functools
-import re
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,6 +30,7 @@ from sagemaker.mlops.workflow.steps import StepTypeEnum
 from ml.aws import registry
 from ml.aws.pipeline.entry_point import VERIFIED
 from ml.aws.pipeline.image import image_uri, spark_image_uri
+from ml.aws.pipeline.instances import volume
 from ml.aws.pipeline.job_environment import JOB_ENVIRONMENT
 from ml.aws.pipeline.model_environment import MODEL_ENVIRONMENT
 from ml.aws.pipeline.request_step import RequestStep
@@ -44,9 +44,6 @@ _ML = "/opt/ml"
 _PROCESSING = "/opt/ml/processing"
 _CHANNELS = "/opt/ml/input/data"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
-# Instance types whose local disks their own hardware encrypts; SageMaker refuses a key for them (ResourceConfig's
-# VolumeKmsKeyId; the types: Amazon EC2's "Instance store volumes").
-_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|i\d\w*|p5e?n?|trn\d\w*)\.")
 _NO_TELEMETRY = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 
 
@@ -279,10 +276,7 @@ class Workflow:
     @property
     def _cluster(self) -> dict[str, Any]:
         instance = {"InstanceType": self._parameters["InstanceType"], "InstanceCount": 1}
-        volume: dict[str, Any] = {"VolumeSizeInGB": self._compute.volume_gb}
-        if self._platform.key_arn and not _LOCAL_STORAGE.match(self._compute.instance_type):
-            volume["VolumeKmsKeyId"] = self._platform.key_arn
-        return instance | volume
+        return instance | volume(self._compute.instance_type, self._compute.volume_gb, self._platform.key_arn)
 
     @property
     def _stopping_condition(self) -> dict[str, Any]:

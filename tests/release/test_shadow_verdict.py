@@ -1,0 +1,35 @@
+"""What a comparison means for a promotion."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml.release import shadow_verdict
+from tests.release.shadow_documents import document
+
+OPEN = document()["window"] | {"over": False, "compared_hours": 4.2}
+
+
+@pytest.mark.parametrize(
+    ("found", "decision", "reason"),
+    [
+        (document(window=OPEN), "wait", "4.2 of 24 hours are compared; both decide alike on 99.20% of 1,000"),
+        (document(window=OPEN, errors={"500": 2}), "wait", "2 of 800 requests that production answered were answered"),
+        (document(errors={"500": 2}), "reject", "with a server error (2 with 500), and are sent again by the next run"),
+        (document(errors={"503": 800}, rows=0), "reject", "800 of 800 requests"),
+        (document(errors={"400": 9}), "reject", "9 of 800 requests that production answered were refused (9 with 400)"),
+        (document(errors={"400": 9, "503": 1}), "reject", "1 of 800 requests"),
+        (document(window=OPEN, errors={"400": 9}), "wait", "4.2 of 24 hours"),
+        (document(), "no objection yet", "labels are not mature (0 of 1000 rows have a label, 98% are needed)"),
+        (document(rows=0), "reject", "no transaction has an answer of both, so nothing was compared"),
+        (document(frauds=(9, 3, 1)), "no objection", "of 13 known frauds the challenger alerts on 12 and the model in"),
+        (document(lost=30, frauds=(9, 1, 5)), "no objection", "the model in production on 14"),
+        (document(lost=30, frauds=(9, 0, 12)), "reject", "fewer beyond chance (p = 0.00049)"),
+        (document(gained=30, frauds=(9, 12, 0)), "no objection", "the challenger alerts on 21"),
+    ],
+)
+def test_decision_and_reason(found: dict[str, object], decision: str, reason: str) -> None:
+    """Time comes first, then errors, then labels; only a loss beyond chance is one. Nothing waits after the time."""
+    said = shadow_verdict.decide(found)
+    assert said[0] == decision
+    assert reason in said[1]
