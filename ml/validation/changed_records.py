@@ -11,7 +11,7 @@ from ml.workflow.changed_files import Change
 
 
 def changed_records(repository: Repository, change: Change) -> list[config.ApprovalRecord]:
-    """The valid records that `change` writes, and the record that a changed serving pointer names, by number.
+    """The valid records that `change` writes, and those that a changed serving pointer names, by number.
 
     Invalid and missing files are left out; the rules of `ml.validation.rules` report them.
     """
@@ -20,9 +20,11 @@ def changed_records(repository: Repository, change: Change) -> list[config.Appro
         for path in (Path(name) for name, kind in change.files.items() if kind != "D")
         if path.parent == config.APPROVALS and path.suffix == ".yaml" and path.stem.isdecimal()
     }
-    if config.SERVING.as_posix() in change.files:
+    for file in (config.SERVING, config.STAGING):
+        if change.files.get(file.as_posix()) in (None, "D"):
+            continue
         try:
-            pointed = config.load_serving(repository.root).approval
+            pointed = config.read(repository.root, file, config.ServingFile).approval
         except ConfigError:
             pointed = None
         numbers |= {pointed} if pointed is not None else set()

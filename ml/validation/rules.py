@@ -21,7 +21,7 @@ from ml.workflow.changed_files import Change, PullRequest
 
 APPEND_ONLY = (config.APPROVALS, config.REQUESTS, config.GATE_FAILURES)
 BOT_FOLDERS = (config.APPROVALS, config.GATE_FAILURES)
-_SINGLE = {Path("model-config/README.md"), *config.SETTINGS, config.SERVING, config.DRIFT}
+_SINGLE = {Path("model-config/README.md"), *config.SETTINGS, config.SERVING, config.STAGING, config.DRIFT}
 _NUMBERED = re.compile(r"\d{4,}\.yaml")
 
 
@@ -68,6 +68,7 @@ def _read(root: Path, path: Path) -> object:
         config.MODEL: config.load_model,
         config.GATE: config.load_gate,
         config.SERVING: config.load_serving,
+        config.STAGING: config.load_staging,
         config.DRIFT: config.load_drift,
     }
     return read[path](root)
@@ -243,7 +244,7 @@ def _pushed_by_a_person(repository: Repository, change: Change, bots: frozenset[
 def superseded(repository: Repository, change: Change) -> Iterator[Problem]:
     """A new approval that was compared with another champion than the one that main serves now."""
     root = repository.root
-    serving = _serving(root)
+    serving = _approved(root)
     if serving is None or serving.approval is None or change.main is None:
         return
     path = config.approval_path(serving.approval)
@@ -258,8 +259,15 @@ def superseded(repository: Repository, change: Change) -> Iterator[Problem]:
         yield Problem(
             path=path,
             message=f"{path}: is superseded: its model was compared with {_named(compared)}, and main "
-            f"serves {_named(serves[0])} now. Close this pull request; run train.yml again to compare with that one",
+            f"serves {_named(serves[0])} now ({_main_name(repository, change.main)}). Close this pull request; run "
+            "train.yml again to compare with that one",
         )
+
+
+def _main_name(repository: Repository, main: str) -> str:
+    """Which main was read: a clone's may be older than GitHub's."""
+    remote = repository.resolve("refs/remotes/origin/main") == main
+    return f"{'origin/main' if remote else 'main'} at {main[:12]}{'; `git fetch` brings the newest' if remote else ''}"
 
 
 def _records(root: Path) -> dict[int, config.ApprovalRecord]:
@@ -277,6 +285,14 @@ def _records(root: Path) -> dict[int, config.ApprovalRecord]:
 def _serving(root: Path) -> config.ServingFile | None:
     try:
         return config.load_serving(root)
+    except ConfigError:
+        return None  # reported by `broken`
+
+
+def _approved(root: Path) -> config.ServingFile | None:
+    """The serving file whose pointer an approval moves: staging's if there is one; None if it is invalid."""
+    try:
+        return config.load_staging(root) or config.load_serving(root)
     except ConfigError:
         return None  # reported by `broken`
 

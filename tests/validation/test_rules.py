@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -103,17 +104,19 @@ def test_validate_reports_all_problems_with_their_lines(
         {
             GATE: config.set_values(gate, config.GATE, {"min_recall": 1.2}) + "surprise: 1\n",
             config.SERVING: "approval: [\n",
-            "model-config/serving/staging.yaml": "a: 1\n",
+            "model-config/serving/shadow.yaml": "a: 1\n",
         },
     )
     env.pull_request()
     found = problems(env, capsys)
     line = next(i for i, text in enumerate(gate.splitlines(), 1) if text.startswith("min_recall"))
     assert len(found) == 4
-    assert any(t.startswith(f"::error file={GATE},line={line}::") and "must be at most 1 (got 1.2)" in t for t in found)
+    assert any(
+        t.startswith(f"::error file={GATE},line={line}::") and "must be less than 1 (got 1.2)" in t for t in found
+    )
     assert any("surprise is not a known key" in t for t in found)
     assert any(t.startswith(f"::error file={config.SERVING}") and "not valid YAML" in t for t in found)
-    assert any("staging.yaml: nothing reads this file" in t for t in found)
+    assert any("shadow.yaml: nothing reads this file" in t for t in found)
     assert "model-config is invalid" in env.summary.read_text()
 
 
@@ -214,6 +217,8 @@ def test_approval_whose_champion_has_changed_is_superseded(
     served.pull_request(author=BOT_LOGIN)
     (problem,) = problems(served, capsys)
     assert "is superseded: its model was compared with nothing, and main serves approval 0001 now" in problem
+    main = served.repository.commit_of("main")
+    assert re.search(rf" now \((origin/)?main at {main[:12]}[;)]", problem)
 
 
 def test_person_may_not_write_approvals(env: ChangedRepository, capsys: pytest.CaptureFixture[str]) -> None:
