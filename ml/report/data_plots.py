@@ -32,12 +32,17 @@ def distributions(columns: Sequence[Column], values: Mapping[str, Array], frauds
             for fraud, colour, name in ((False, _LEGITIMATE, "legitimate"), (True, _FRAUD, "fraud")):
                 counts, _ = np.histogram(found[finite & (frauds == fraud)], edges)
                 axes.stairs(counts / max(1, counts.sum()), edges, color=colour, lw=1.4, label=name)
-            axes.set_title(f"{column.name}: {column.separability.value:.3f}", fontsize=8, loc="left", color=INK)
+            axes.set_title(_title(column), fontsize=8, loc="left", color=INK)
             axes.set_yticks([])
         for axes in grid[len(best) :]:
             axes.set_visible(False)
         grid[0].legend(fontsize=7, frameon=False)
         return png(figure)
+
+
+def _title(column: Column) -> str:
+    found = column.separability
+    return f"{column.name}: {found.strength:.3f}, frauds {found.direction}"
 
 
 def correlations(names: Sequence[str], matrix: Array) -> bytes:

@@ -33,8 +33,18 @@ class Separability:
 
     @property
     def strength(self) -> float:
-        """The area, or one minus it where frauds have the lower values."""
+        """The area, or one minus it where frauds have the lower values: what pages and pictures show."""
         return max(self.value, 1 - self.value)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of `strength`; it begins below 0.5 where the direction is not certain."""
+        return (self.low, self.high) if self.value >= 0.5 else (1 - self.high, 1 - self.low)
+
+    @property
+    def direction(self) -> str:
+        """Where the values of frauds are: `higher` or `lower` than those of legitimate rows."""
+        return "higher" if self.value >= 0.5 else "lower"
 
 
 @dataclass(frozen=True, kw_only=True)

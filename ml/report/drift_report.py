@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment
 
 from ml.model.drift.detector import DriftVerdict, FeatureDrift, Finding
-from ml.report import drift_words, page_template
+from ml.report import drift_words, judged_rows, page_template
 from ml.report.drift_plots import draw
 
 __all__ = ["draw", "page"]
@@ -54,7 +54,7 @@ def page(
         .render(
             document=document,
             verdict=verdict,
-            headline=drift_words.headline(verdict),
+            headline=drift_words.headline(verdict, judged_rows.read(document, verdict.rows)),
             lines=drift_words.lines(verdict),
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
             quiet=[finding for finding in verdict.findings if not finding.fired and finding.p_value is not None],

@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ml.model.drift.verdict import CONCEPT, IMMATURE, KINDS, NO_DATA, DriftVerdict, FeatureDrift, Finding
+from ml.report.judged_rows import JudgedRows
 
 _RATES = ("recall", "precision", "false_positive_rate", "alert_rate")
 _NAMES = {"false_positive_rate": "false-positive rate"}
 _BAND = re.compile(r"(?P<low>\S+) <= amount < (?P<high>\S+)")
 _SMALL_P = 0.001
+_NEARLY_ALL = 0.9
+"""From this share of judged rows on, the sentence is about the window; below it, about the rows."""
 _MAX_NAMES = 3
-_MEAN_SHIFT_WORTH_SAYING = 0.05
-"""Standard deviations; below it the mean has not moved, and the sentence gives the distance of the shares."""
+STATISTICS = {
+    "ks": "Kolmogorov-Smirnov distance",
+    "psi": "population stability index",
+    "js": "Jensen-Shannon distance",
+    "chi_square": "effect size w",
+}
+"""The statistics of a distribution as they are named in sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +38,56 @@ class Line:
     findings: tuple[Finding, ...]
 
 
-def headline(verdict: DriftVerdict) -> str:
+def headline(verdict: DriftVerdict, judged: JudgedRows | None = None) -> str:
     """What happened in the window, with the figure that matters most; without a full stop.
 
     Example: `In April 2026 recall fell from 0.84 to 0.17; 84 of 145 transactions between 107 and 221 are frauds, 6.2 %
     at approval`.
+
+    Args:
+        judged: the rows that the check judges, if other models scored a part of the window.
     """
+    if judged is None or NO_DATA in verdict.verdicts:
+        return _whole(verdict)
+    if judged.share >= _NEARLY_ALL:
+        return f"{_whole(verdict)}; other models scored {judged.others:,} of {judged.all_rows:,} transactions"
+    return _partial(verdict, judged)
+
+
+def _whole(verdict: DriftVerdict) -> str:
     when = _capital(period(verdict.start, verdict.end))
     found = [kind for kind in KINDS if verdict.fired(kind)]
     if not found and NO_DATA in verdict.verdicts:
         return f"{when} drift could not be tested: {'; '.join(_traffic_reasons(verdict))}"
     if not found:
         return _quiet(verdict, when)
-    # Scores and alerts follow from inputs; the relation between scores and fraud says more than both.
-    said = [kind for kind in (CONCEPT, "schema", "data") if kind in found] or found
-    return f"{when} {'; '.join(of_kind(verdict, kind) for kind in said)}"
+    return f"{when} {'; '.join(of_kind(verdict, kind) for kind in _said(found))}"
+
+
+def _said(found: Sequence[str]) -> Sequence[str]:
+    """Scores and alerts follow from inputs; the relation between scores and fraud says more than both."""
+    return [kind for kind in (CONCEPT, "schema", "data") if kind in found] or found
+
+
+def _partial(verdict: DriftVerdict, judged: JudgedRows) -> str:
+    """The sentence on a window of which other models scored a part: which rows are judged comes first."""
+    when = f" {judged.when}" if judged.when else ""
+    rows = (
+        f"Only {judged.rows:,} of {judged.all_rows:,} transactions {period(verdict.start, verdict.end)} are judged, "
+        f"those that {judged.model} scored{when}"
+    )
+    inputs = [of_kind(verdict, kind) for kind in ("schema", "data") if verdict.fired(kind)]
+    if verdict.fired(CONCEPT):
+        what = of_kind(verdict, CONCEPT)
+    elif IMMATURE in verdict.verdicts:
+        what = "concept drift is not tested yet, because their labels are not mature"
+    elif verdict.fired("prediction") and not inputs:
+        what = of_kind(verdict, "prediction")
+    else:
+        recall = _recall(verdict)
+        what = f"no concept drift was found in them{f' ({recall})' if recall else ''}"
+    rest = f"other models scored the remaining {judged.others:,}, of which only the inputs are tested"
+    return ": ".join([rows, f"{what}; {rest}", *(["; ".join(inputs)] if inputs else [])])
 
 
 def of_kind(verdict: DriftVerdict, kind: str) -> str:
@@ -166,7 +209,7 @@ def _field(finding: Finding) -> str:
 
 def _inputs(verdict: DriftVerdict) -> str:
     moved = sorted((f for f in verdict.features if f.fired), key=lambda feature: -feature.js)
-    first = _movement(moved[0])
+    first = _movement(moved[0], verdict.fired("data"))
     if len(moved) > 1:
         names = ", ".join(feature.name for feature in moved[:_MAX_NAMES])
         rest = f" and {len(moved) - _MAX_NAMES} more" if len(moved) > _MAX_NAMES else ""
@@ -174,14 +217,19 @@ def _inputs(verdict: DriftVerdict) -> str:
     return first
 
 
-def _movement(feature: FeatureDrift) -> str:
-    """How one input has moved: the mean if it has, otherwise the share of rows in other bins."""
-    if feature.unseen is not None:
-        return f"{feature.name} has other shares of its values"
-    if abs(feature.mean_shift) < _MEAN_SHIFT_WORTH_SAYING:
-        return f"the shape of {feature.name} changed, its mean did not"
-    verb = "rose" if feature.mean_shift > 0 else "fell"
-    return f"the mean of {feature.name} {verb} by {abs(feature.mean_shift):.2f} standard deviations"
+def _movement(feature: FeatureDrift, fired: Sequence[Finding]) -> str:
+    """How one input has moved, by the statistic that fired, and its limit: the mean, otherwise the largest."""
+    own = [finding for finding in fired if finding.subject == feature.name and finding.value is not None]
+    if not own:
+        return f"the distribution of {feature.name} changed"
+    mean = next((finding for finding in own if finding.statistic == "mean_shift"), None)
+    if mean is not None:
+        verb = "rose" if feature.mean_shift > 0 else "fell"
+        shift = f"{abs(feature.mean_shift):.2f} standard deviations, limit {mean.threshold:g}"
+        return f"the mean of {feature.name} {verb} by {shift}"
+    most = max(own, key=lambda finding: abs(finding.value or 0.0) / finding.threshold)
+    name = STATISTICS.get(most.statistic, most.statistic.replace("_", " "))
+    return f"the {name} of {feature.name} is {most.value:.2g}, limit {most.threshold:g}"
 
 
 def _prediction(verdict: DriftVerdict, fired: Sequence[Finding]) -> str:
@@ -189,19 +237,27 @@ def _prediction(verdict: DriftVerdict, fired: Sequence[Finding]) -> str:
     if alert is not None:
         return _change(alert)
     assert verdict.scores is not None  # noqa: S101 - a finding about scores is made from them
-    return f"the scores shifted ({_movement(verdict.scores)})"
+    return f"the scores shifted ({_movement(verdict.scores, fired)})"
 
 
 def _quiet(verdict: DriftVerdict, when: str) -> str:
     tested = f"{when} nothing drifted: {verdict.rows:,} transactions were tested"
-    recall = next(
-        (f for f in verdict.findings if f.kind == CONCEPT and f.statistic == "recall" and f.windows == 1), None
-    )
-    if recall is not None and recall.value is not None:
-        return f"{tested}; recall is {recall.value:.2f}, {recall.reference or 0.0:.2f} at approval"
+    recall = _recall(verdict)
+    if recall:
+        return f"{tested}; {recall}"
     if IMMATURE in verdict.verdicts:
         return f"{tested}; concept drift cannot be tested before labels are mature"
     return tested
+
+
+def _recall(verdict: DriftVerdict) -> str:
+    """Recall on mature labels, now and at approval; empty if it was not tested."""
+    recall = next(
+        (f for f in verdict.findings if f.kind == CONCEPT and f.statistic == "recall" and f.windows == 1), None
+    )
+    if recall is None or recall.value is None:
+        return ""
+    return f"recall is {recall.value:.2f}, {recall.reference or 0.0:.2f} at approval"
 
 
 def _traffic_reasons(verdict: DriftVerdict) -> list[str]:
@@ -218,7 +274,7 @@ def _line(verdict: DriftVerdict, kind: str, group: Sequence[Finding]) -> str:
         return _capital(_change(first))
     known = [verdict.scores] if kind == "prediction" else verdict.features
     feature = next(each for each in known if each is not None and each.name == first.subject)
-    return _capital(_movement(feature))
+    return _capital(_movement(feature, group))
 
 
 def _capital(sentence: str) -> str:

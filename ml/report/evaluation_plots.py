@@ -25,7 +25,11 @@ from ml.report.threshold_points import Better
 _INK, _MUTED, _GRID = "#1f2328", "#59636e", "#d1d9e0"
 _GOOD, _BAD, _CURVE = "#1a7f37", "#cf222e", "#0969da"
 _CHAMPION, _MONEY = "#6639ba", "#9a6700"
+_DASHED = (0, (5, 2))
+_OURS: dict[str, Any] = {"marker": "o", "color": _BAD, "ms": 7}
+_THEIRS: dict[str, Any] = {"marker": "s", "color": _CHAMPION, "ms": 8, "mfc": "none", "mew": 1.8}
 _DPI = 144
+_AROUND = 20  # times as many and as few alerts as at the thresholds are shown
 _INCHES = (5.6, 4.2)  # 806 × 604 pixels: two fit side by side in a pull request
 _WIDE_INCHES = (10.4, 6.0)  # 1498 × 864 pixels, two panels
 
@@ -78,9 +82,10 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> bytes:
 def decision(evaluation: Mapping[str, Any], *, days: float | None) -> bytes:
     """The picture that the decision rests on: precision and recall of both models, and what thresholds cost and find.
 
-    The curve is the new model's, with its vertical parts. evaluation.json has no curve of the champion: its operating
-    point on the rows of the comparison stands for it. A model without information has the precision of the floor:
-    compare average precision with it, not with 0.5.
+    Where both were compared, both panels are of the rows of the comparison alone, which the champion has not seen: each
+    curve with its vertical parts and its operating point. An evaluation of schema 1 has no curve of the champion: its
+    operating point on those rows stands for it, beside the new model's curve on the test rows. A model without
+    information has the precision of the floor: compare average precision with it, not with 0.5.
 
     Args:
         evaluation: as evaluation.json.
@@ -91,15 +96,18 @@ def decision(evaluation: Mapping[str, Any], *, days: float | None) -> bytes:
         figure = Figure(figsize=_WIDE_INCHES, dpi=_DPI, facecolor="white", layout=engine)
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
-        _style(left, "Precision and recall on the test rows", evaluation)
-        _style(right, "What a threshold costs and finds", evaluation)
-        _draw_precision_recall(left, evaluation)
+        if evaluation["curves"].get("compared") is None:
+            _style(left, "Precision and recall on the test rows", evaluation)
+            _draw_precision_recall(left, evaluation)
+        else:
+            _draw_both(left, evaluation)
+        _style(right, "What a threshold costs and finds", evaluation, _compared_rows(evaluation))
         _draw_trade_off(right, evaluation, days)
         return png(figure)
 
 
 def _draw_precision_recall(axes: Axes, evaluation: Mapping[str, Any]) -> None:
-    metrics, champion = evaluation["metrics"], _champion_point(evaluation)
+    metrics, champion = evaluation["metrics"], threshold_points.compared_point(evaluation, "champion")
     floor = evaluation["positives"] / evaluation["rows"] if evaluation["rows"] else 0.0
     points = np.array(threshold_points.curve(evaluation), dtype=np.float64).reshape(-1, 2)
     average = _with_interval(metrics.get("average_precision"))
@@ -111,63 +119,125 @@ def _draw_precision_recall(axes: Axes, evaluation: Mapping[str, Any]) -> None:
     if champion is not None:
         words = f"champion, on {evaluation['champion']['rows']:,} rows new to it:\nrecall {champion[0]:.3f}, "
         words += f"precision {champion[1]:.3f}"
-        axes.plot(*champion, "s", color=_CHAMPION, ms=8, mfc="none", mew=1.8, label=words)
+        axes.plot(*champion, ls="", label=words, **_THEIRS)
     _draw_better(axes, evaluation, lambda found: (found.recall, found.precision))
+    _finish_precision_recall(axes)
+
+
+def _compared_rows(evaluation: Mapping[str, Any]) -> str:
+    """The rows that both curves are of; '' without the champion's curve."""
+    both = evaluation["curves"].get("compared")
+    return f"{both['rows']:,} test rows that the champion has not seen, {both['positives']:,} frauds" if both else ""
+
+
+def _draw_both(axes: Axes, evaluation: Mapping[str, Any]) -> None:
+    """Both models on the same rows, each with its curve and the point of its threshold."""
+    both, compared = evaluation["curves"]["compared"], evaluation["champion"]
+    rows, positives = both["rows"], both["positives"]
+    _style(axes, "Precision and recall of both models", evaluation, _compared_rows(evaluation))
+    average, recall, precision = (compared[figure] for figure in ("average_precision", "recall", "precision"))
+    drawn = (("challenger", "this model", _CURVE, "-", _OURS), ("champion", "champion", _CHAMPION, _DASHED, _THEIRS))
+    for model, name, colour, style, marker in drawn:
+        label = f"{name}: average precision {average[model]:.3f}" if average is not None else name
+        points = threshold_points.compared_curve(evaluation, model)
+        axes.plot(*zip(*points, strict=True), color=colour, lw=1.8, ls=style, label=label)
+        if recall is not None and precision is not None:
+            place = (recall[model], precision[model])
+            label = f"{name} at its threshold: recall {place[0]:.3f}, precision {place[1]:.3f}"
+            axes.plot(*place, ls="", label=label, **marker)
+    floor = positives / rows
+    axes.axhline(floor, color=_MUTED, lw=1, ls=(0, (1, 3)), label=f"alerting at random: {_percent(floor)}")
+    _draw_better(axes, evaluation, lambda found: (found.recall, found.precision))
+    _finish_precision_recall(axes)
+
+
+def _finish_precision_recall(axes: Axes) -> None:
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall: share of the frauds that are found")
     axes.set_ylabel("precision: share of the alerts that are frauds")
     _legend(axes)
 
 
 def _draw_trade_off(axes: Axes, evaluation: Mapping[str, Any], days: float | None) -> None:
-    """Alerts a day against the share of the frauds and of their amount that is found."""
+    """Alerts a day against the share of the frauds and of their amount that is found.
+
+    Alerts are counted as if the rows of a comparison were as many as the test rows.
+    """
     per = days or 1.0
-    points = [point for point in threshold_points.curve(evaluation) if point[1] > 0]
-    found = [(threshold_points.alerts(evaluation, point) / per, point[0]) for point in points]
-    if found:
-        axes.plot(*zip(*found, strict=True), color=_CURVE, lw=1.8, label="frauds found")
-    amounts = [
-        (each["alerts"] / per, each["value_recall"])
-        for each in evaluation["budget"]["options"]
-        if each["value_recall"] is not None and each["alerts"]
-    ]
-    if amounts:
-        line = (0, (2, 2))
-        axes.plot(*zip(*amounts, strict=True), "^", color=_MONEY, ls=line, ms=6, label="amount of the frauds found")
-    counts, recall = evaluation["confusion"], evaluation["metrics"].get("recall")
-    raised = counts["true_positives"] + counts["false_positives"]
-    if raised and _is_defined(recall):
-        now = raised / per
-        label = f"at the threshold: {now:,.1f} alerts" + (" a day" if days else "")
-        axes.plot(now, recall["value"], "o", color=_BAD, ms=7, label=label)
-    champion = _champion_point(evaluation)
-    if champion is not None and champion[1] > 0:
-        share = champion[0] * evaluation["champion"]["positives"] / champion[1] / evaluation["champion"]["rows"]
-        theirs = share * evaluation["rows"] / per
-        label = f"champion: {theirs:,.1f} alerts" + (" a day" if days else "")
-        axes.plot(theirs, champion[0], "s", color=_CHAMPION, ms=8, mfc="none", mew=1.8, label=label)
+    test, unit = evaluation["rows"] / per, " alerts a day" if days else " alerts"
+    looks: dict[str, tuple[str, str, Any, dict[str, Any]]] = {
+        "challenger": ("this model", _CURVE, "-", _OURS),
+        "champion": ("champion", _CHAMPION, _DASHED, _THEIRS),
+    }
+    sides = threshold_points.trade_off(evaluation)
+    for side in sides:
+        name, colour, style, _ = looks[side.model]
+        if side.line:
+            line = [(share * test, recall) for share, recall in side.line]
+            axes.plot(*zip(*line, strict=True), color=colour, lw=1.8, ls=style, label=f"frauds found by {name}")
+    _draw_amounts(axes, evaluation, per)
+    points_at: list[float] = []
+    for side in sides:
+        name, _, _, marker = looks[side.model]
+        if side.point is not None:
+            raised = side.point[0] * test
+            points_at.append(raised)
+            where = " at its threshold" if side.rows == sides[0].rows else f", on {side.rows:,} rows new to it"
+            axes.plot(raised, side.point[1], ls="", label=f"{name}{where}: {raised:,.1f}{unit}", **marker)
     _draw_better(
         axes,
         evaluation,
         lambda each: (threshold_points.alerts(evaluation, (each.recall, each.precision)) / per, each.recall),
     )
     axes.set(ylim=(0, 1.02), xlabel="alerts a day" if days else "alerts among the test rows; no whole day of data")
-    if found or amounts:
+    if axes.lines:
         axes.set_xscale("log")
+        _limit_to_thresholds(axes, points_at)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_ylabel("share that is found")
     _legend(axes)
 
 
-def _champion_point(evaluation: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Recall and precision of the champion on the rows of the comparison; None if it has none there."""
-    compared = evaluation["champion"]
-    recall, precision = compared.get("recall"), compared.get("precision")
-    return (recall["champion"], precision["champion"]) if recall is not None and precision is not None else None
+def _limit_to_thresholds(axes: Axes, alerts: list[float]) -> None:
+    """Shows the curve around both thresholds, so that the distance between them can be seen."""
+    if alerts:
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, min(alerts) / _AROUND), min(high, max(alerts) * _AROUND))
+
+
+def _draw_amounts(axes: Axes, evaluation: Mapping[str, Any], per: float) -> None:
+    """The share of the frauds' amount that each model finds, by alerts a day, and at its own threshold.
+
+    An evaluation without `amounts_found` has that of the new model alone, at some alert rates and on all test rows.
+    """
+    measured = evaluation.get("amounts_found")
+    if measured is None:
+        models = {"challenger": {"options": evaluation["budget"]["options"]}}
+        scale, rows = 1 / per, evaluation["rows"]
+    else:
+        models, rows = measured["models"], measured["rows"]
+        scale = evaluation["rows"] / rows / per
+    for model, name, colour, style in (
+        ("challenger", "this model", _MONEY, "-"),
+        ("champion", "champion", _MUTED, ":"),
+    ):
+        points = [
+            (each["alerts"] * scale, each["value_recall"])
+            for each in models.get(model, {}).get("options", ())
+            if each["value_recall"] is not None and each["alerts"]
+        ]
+        if points:
+            label = f"money found by {name}"
+            if "value_recall" in models[model]:
+                label += f": {_percent(models[model]['value_recall'])} at its threshold"
+            if rows != ((evaluation["curves"].get("compared") or evaluation)["rows"]):
+                label += f", on {rows:,} test rows"
+            axes.plot(*zip(*points, strict=True), "^", color=colour, ls=style, ms=5, lw=1.2, label=label)
 
 
 def _draw_better(axes: Axes, evaluation: Mapping[str, Any], place: Callable[[Better], tuple[float, float]]) -> None:
-    found = threshold_points.better(evaluation)
-    if found is not None:
+    both = evaluation["curves"].get("compared")
+    found = threshold_points.to_point_out(evaluation)
+    if found is not None and (both is None or both["rows"] == evaluation["rows"]):  # it is a point of all test rows
         label = f"at a score of {found.score:.4g}: {found.saved:,} fewer false alarms"
         axes.plot(*place(found), "D", color=_GOOD, ms=8, mfc="none", mew=1.8, label=label)
 
@@ -235,12 +305,14 @@ def _drawing(title: str, evaluation: Mapping[str, Any]) -> Iterator[tuple[Figure
         yield figure, axes
 
 
-def _style(axes: Axes, title: str, evaluation: Mapping[str, Any]) -> None:
+def _style(axes: Axes, title: str, evaluation: Mapping[str, Any], words: str = "") -> None:
+    """Sets title and colours; under the title `words`, or else the number of test rows and the threshold."""
     axes.set_title(title, fontsize=11, fontweight="bold", loc="left", pad=22)
     axes.text(
         0,
         1.03,
-        f"{evaluation['rows']:,} rows, {evaluation['positives']:,} frauds; "
+        words
+        or f"{evaluation['rows']:,} rows, {evaluation['positives']:,} frauds; "
         f"alerts at a score of {evaluation['threshold']['score']:.4g}",
         transform=axes.transAxes,
         fontsize=8.5,

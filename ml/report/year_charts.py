@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -41,8 +42,8 @@ def recall(year: PlayedYear) -> Chart:
         name="recall",
         title="Recall by month, with and without retraining, and by the first model with a rule on the amount",
         description=(
-            f"In month {year.months[-1].number} recall is {ends[0]} with retraining, {ends[1]} without and {ends[2]} "
-            "by the first model with a rule on the amount. The table below has every month."
+            f"{_lowest(points)}In month {year.months[-1].number} recall is {ends[0]} with retraining, {ends[1]} "
+            f"without and {ends[2]} by the first model with a rule on the amount. The table below has every month."
         ),
         data=points,
         encoding={"x": _months(year, "month"), "color": colour},
@@ -59,6 +60,14 @@ def recall(year: PlayedYear) -> Chart:
         ],
         details=[details_on_hover(y)],
     )
+
+
+def _lowest(points: Sequence[Mapping[str, Any]]) -> str:
+    """The month with the lowest recall with retraining, as a sentence and a space; empty if recall has no value."""
+    found = min((each for each in points if each["side"] == _SIDES[0]), key=lambda each: each["value"], default=None)
+    if not found:
+        return ""
+    return f"With retraining, recall is lowest in month {found['month']}, {100 * found['value']:.1f} %. "
 
 
 def alerts(year: PlayedYear) -> Chart:
@@ -148,8 +157,9 @@ def serving(year: PlayedYear) -> Chart:
     return Chart(
         name="serving",
         title="What served when",
-        description="; ".join(
-            f"approval {item.approval:04d} from {item.start:%d %B %Y}, approved by {item.approver}"
+        description=" ".join(
+            f"Model {item.approval:04d} served from {item.start.day} {item.start:%B %Y} on, approved by "
+            f"{item.approver}."
             for item in year.deployments
         )
         or "Nothing served.",
@@ -204,7 +214,7 @@ def _position(year: PlayedYear, day: date) -> float:
 
 def _gate(min_recall: float) -> list[Layer]:
     limit = {"datum": min_recall, "scale": _SHARE_SCALE}
-    text = {"type": "text", "text": f"gate: {min_recall:.0%}", "align": "left", "dx": 4, "dy": -8, "x": 0}
+    text = {"type": "text", "text": f"gate: {100 * min_recall:.0f} %", "align": "left", "dx": 4, "dy": -8, "x": 0}
     return [
         {
             "data": {"values": [{}]},
@@ -240,4 +250,5 @@ def _interval(figure: Estimate, name: str) -> dict[str, Any]:
 def _words(figure: Estimate) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return f"not defined ({figure.reason})"
-    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%}, {figure.count} of {figure.of})"
+    value, low, high = (100 * each for each in (figure.value, figure.low, figure.high))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f} %, {figure.count} of {figure.of})"

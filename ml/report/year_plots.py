@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -22,6 +22,9 @@ _SIDES = (
     ("with_retraining", "with retraining", "#0969da", "o", "-"),
 )
 _DPI = 144
+_ROLLOUT = "#1a7f37"
+_LABEL_MONTHS, _LABEL_HEIGHT = 0.5, 0.06
+"""The width of an approval's number in months, and the distance of the two rows of numbers in recall."""
 
 
 def draw(year: PlayedYear) -> dict[str, bytes]:
@@ -46,18 +49,40 @@ def recall(year: PlayedYear) -> bytes:
                 axes.fill_between(columns[0], columns[2], columns[3], color=colour, alpha=0.15, lw=0)
             axes.plot(columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=name)
         axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {year.min_recall:.0%}")
-        retrained = {retrain.approval for retrain in year.retrains}
-        for item in year.deployments:
-            for month in year.months:
-                if item.approval in retrained and month.start <= item.start.date() < month.end:
-                    share = (item.start.date() - month.start).days / (month.end - month.start).days
-                    axes.axvline(month.number - 0.5 + share, color="#1a7f37", lw=1.2)
-                    axes.text(month.number - 0.45 + share, 1.02, f"{item.approval:04d}", fontsize=8, color="#1a7f37")
-        axes.set(ylim=(0, 1.08), xlim=(0.5, len(year.months) + 0.5), xlabel="month")
+        marks = _rollouts(year)
+        label = "retrained model serves, with its approval"
+        for place, (x, name) in zip(_label_rows([x for x, _ in marks]), marks, strict=True):
+            axes.axvline(x, color=_ROLLOUT, lw=1.2, label=label)
+            axes.text(x + 0.05, 1.02 + place * _LABEL_HEIGHT, name, fontsize=8, color=_ROLLOUT)
+            label = "_nolegend_"  # one entry for all lines
+        axes.set(ylim=(0, 1.14), xlim=(0.5, len(year.months) + 0.5), xlabel="month")
         axes.set_xticks([month.number for month in year.months])
         axes.grid(axis="y", color=_GRID, lw=0.6)
         axes.legend(loc="center left", bbox_to_anchor=(0.0, 0.34), fontsize=8.5, frameon=False)
         return png(figure)
+
+
+def _rollouts(year: PlayedYear) -> list[tuple[float, str]]:
+    """Where on the axis of months each retrained model began to serve, in order, with its approval's number."""
+    retrained = {retrain.approval for retrain in year.retrains}
+    found = []
+    for item in year.deployments:
+        for month in year.months:
+            if item.approval in retrained and month.start <= item.start.date() < month.end:
+                share = (item.start.date() - month.start).days / (month.end - month.start).days
+                found.append((month.number - 0.5 + share, f"{item.approval:04d}"))
+    return sorted(found)
+
+
+def _label_rows(places: Sequence[float]) -> list[int]:
+    """The row of each label, 0 or 1, so that neighbours in a row do not overlap; of three close ones two may."""
+    ends = [-np.inf, -np.inf]
+    rows = []
+    for place in places:
+        row = 0 if place >= ends[0] or ends[0] <= ends[1] else 1
+        ends[row] = place + _LABEL_MONTHS
+        rows.append(row)
+    return rows
 
 
 def drift(year: PlayedYear) -> bytes:

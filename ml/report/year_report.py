@@ -54,6 +54,7 @@ def page(year: PlayedYear) -> str:
             charts={
                 chart.name: {
                     "label": f"{chart.title}. {chart.description}",
+                    "says": chart.description,
                     "wide": Markup(chart.svg(vega_charts.WIDE)),  # noqa: S704 - Vega escapes the texts of an SVG
                     "narrow": Markup(chart.svg(vega_charts.NARROW)),  # noqa: S704 - as above
                 }

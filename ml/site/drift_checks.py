@@ -16,11 +16,11 @@ from typing import Any, Literal
 from ml.aws import drift_check_store, s3_objects
 from ml.aws.drift_check_store import Checks
 from ml.errors import DataError
-from ml.model.drift.verdict import KINDS, NO_DATA, DriftVerdict
-from ml.report import drift_words, heat_tables
+from ml.model.drift.verdict import CONCEPT, KINDS, NO_DATA, DriftVerdict
+from ml.report import drift_words, heat_tables, judged_rows
 from ml.report.heat_tables import Cell, Row
-from ml.site import wording
-from ml.site.values import DriftState
+from ml.site import request_causes, wording
+from ml.site.values import DriftState, Site
 
 _HEAD = b"""<!doctype html>
 <html lang="en">
@@ -33,6 +33,8 @@ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 """What ml/report/templates/page.html begins with."""
 _OUTSIDE_POLICY = re.compile(rb"<(?:meta|base|link)", re.I)
 """Elements that may leave the page or connect to a host whatever the policy says. Reports escape `<` in text."""
+URGENT = "needs action"
+"""What the words of `urgency` begin with if a person has to act."""
 _MONTH_DAYS = 27
 """A window of at least so many days is named by its month."""
 
@@ -68,28 +70,77 @@ class Column:
 
     name: str
     title: str
+    model: str
+    """The model whose approval the shifts are measured from."""
+    changed: bool
+    """Whether that is another one than in the column before."""
 
 
 def columns(states: Sequence[DriftState]) -> list[Column]:
     """The heads of the columns of `heat_rows`."""
-    return [Column(name=_short(state), title=wording.span(state.start, state.end)) for state in states]
+    before = [None, *(state.approval for state in states)]
+    return [
+        Column(
+            name=_short(state),
+            title=wording.span(state.start, state.end),
+            model=f"{state.approval:04d}",
+            changed=last is not None and last != state.approval,
+        )
+        for state, last in zip(states, before, strict=False)
+    ]
+
+
+def urgency(site: Site, check: DriftState) -> str:
+    """What a check is, in words: drift that needs action, or what ended that; shifted inputs only; or its kind.
+
+    Drift needs action while the model serves, unless a later check of it has tested the same and found nothing. An
+    alarm that nothing has answered needs it whatever serves. A model that answered needs to serve first.
+    """
+    alarms = request_causes.alarms(check, site.requests)
+    found = [kind for kind in check.fired if kind != "data"]
+    kinds = ", ".join([*(["alarm"] if alarms else []), *found])
+    if not kinds:
+        return "shifted inputs only" if check.fired else check.kind
+    current = site.current
+    if current is None or current.approval == check.approval:
+        left = [*(["alarm"] if alarms else []), *(kind for kind in found if not _gone(site, check, kind))]
+        return f"{URGENT}: {', '.join(left)}" if left else f"not found again: {kinds}"
+    if any(item.resolution is None for item in alarms):
+        return f"{URGENT}: alarm"
+    answers = [item.resolution for item in request_causes.of_window(check, site.requests)]
+    models = [each.record.stem for each in answers if each is not None and not each.gate_failed]
+    return f"answered by model {models[-1]}: {kinds}" if models else f"model {check.approval:04d} was replaced: {kinds}"
+
+
+def _gone(site: Site, check: DriftState, kind: str) -> bool:
+    """Whether a later check of the same model has tested a kind of drift and did not find it."""
+    later = [each for each in site.checks if each.approval == check.approval and each.end > check.end]
+    tested = (each for each in later if (each.concept_tested if kind == CONCEPT else each.kind != "no data"))
+    return any(kind not in each.fired for each in tested)
 
 
 def _state(window: tuple[datetime, datetime], document: dict[str, Any]) -> DriftState:
     verdict, counts = DriftVerdict.from_dict(document["verdict"]), document["summary"]
     report, missing = _report(document["report"])
+    labels, judged = verdict.labels or {}, judged_rows.read(document, verdict.rows)
     return DriftState(
         name=drift_check_store.window_name(*window),
         start=verdict.start,
         end=verdict.end,
         evaluated=datetime.fromisoformat(document["evaluated"]),
         approval=document["model"]["approval"],
-        headline=drift_words.headline(verdict),
+        headline=drift_words.headline(verdict, judged),
         lines=tuple(line.words for line in drift_words.lines(verdict)),
         kind=_kind(verdict),
         rows=verdict.rows,
         decided=counts["decided"],
         alerts=counts["alerts"],
+        judged=judged,
+        label_days=labels.get("days", 0),
+        mature_days=labels.get("mature_days", 0),
+        concept_tested=CONCEPT in verdict.evaluated,
+        recall=verdict.estimated.recall if verdict.estimated is not None else None,
+        fired=tuple(kind for kind in KINDS if kind in verdict.verdicts),
         shifts={each.name: each.ks if each.unseen is None else each.js for each in verdict.features},
         drifted=frozenset(each.name for each in verdict.features if each.fired),
         report=report,

@@ -27,8 +27,7 @@ class GitState:
     records: dict[int, config.ApprovalRecord]
     requests: tuple[Request, ...]
     gate_failures: tuple[GateFailure, ...]
-    drift_floor: float
-    """The Kolmogorov-Smirnov distance from which an input may count as drifted."""
+    drift_rules: config.DriftFile
     cron: str | None
     """The first cron line of drift.yml."""
 
@@ -41,7 +40,6 @@ def read(repository: Repository, revision: str) -> GitState:
         ConfigError: a record or a request is invalid; `fraudops validate` reports it too.
     """
     source = retrain_requests.GitCommit(repository, revision)
-    rules = config.parse(_text(repository, source.commit, config.DRIFT), config.DRIFT, config.DriftFile)
     resolutions = retrain_requests.resolutions(source)
     return GitState(
         commit=source.commit,
@@ -60,7 +58,7 @@ def read(repository: Repository, revision: str) -> GitState:
             GateFailure(record=record, landed=_landed(repository, source.commit, path))
             for path, record in source.gate_failures()
         ),
-        drift_floor=rules.data.min_ks,
+        drift_rules=config.parse(_text(repository, source.commit, config.DRIFT), config.DRIFT, config.DriftFile),
         cron=_cron(repository, source.commit),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.config import ApprovalRecord
-from ml.gitops import daily_rates, metric_tables
+from ml.gitops import daily_rates, kind_table, metric_tables
 from ml.gitops.commit_messages import KINDS
 from ml.report import threshold_points
 from ml.site import wording
@@ -29,6 +29,7 @@ _METRICS = {
     "roc_auc": ("ROC AUC", "chance that a fraud has a higher score than a legitimate transaction", False),
 }
 _COMPARED = ("recall", "precision", "false_positive_rate", "average_precision")
+_LOW_IS_GOOD = ("false_positive_rate",)
 _POLICIES = {
     "max_recall_at_fpr": "the highest recall with alerts on at most {} of the legitimate transactions",
     "alert_budget": "alerts on at most {} of the transactions",
@@ -57,6 +58,10 @@ class Card:
     title: str
     lead: tuple[str, ...]
     """The first sentences."""
+    before: int | None
+    """The model that served before this one last began to serve; None if there was none."""
+    after: int | None
+    """The model that replaced it last; None if it serves, or never did."""
     periods: tuple[Period, ...]
     requests: tuple[Request, ...]
     parts: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -69,6 +74,9 @@ class Card:
     """On what both were compared, or why they were not."""
     slices: tuple[tuple[str, str, str, str, str], ...]
     """Kind of rows, counts, recall of this model and of the one before, difference."""
+    kinds: tuple[tuple[str, ...], ...]
+    """A header and a row for each kind: transactions, rows, frauds, and what each model found and raised in vain."""
+    kinds_title: str
     calibration: tuple[tuple[str, str, str, str], ...]
     """Scores, transactions, frauds, share of frauds."""
     limits: tuple[str, ...]
@@ -83,10 +91,13 @@ def card(site: Site, record: ApprovalRecord) -> Card:
     evaluation = evidence.evaluation
     periods = tuple(each for each in site.periods if each.approval == record.approval)
     compared = (evaluation or {}).get("champion") or {}
+    before, after = _neighbours(site, periods)
     return Card(
         record=record,
         title=f"Model {number(record.approval)}: {state(site, record.approval)}",
         lead=tuple(_lead(record, evaluation)),
+        before=before,
+        after=after,
         periods=periods,
         requests=tuple(each for each in site.requests if each.name in record.requests),
         parts=_parts(evaluation),
@@ -95,11 +106,13 @@ def card(site: Site, record: ApprovalRecord) -> Card:
         compared=tuple(_comparison(compared)),
         comparison=_compared_on(record, compared),
         slices=tuple(_slices(compared)),
+        kinds=tuple(kind_table.rows(evaluation or {})),
+        kinds_title=kind_table.title(evaluation or {}),
         calibration=tuple(_calibration(evidence.calibration)),
         limits=tuple(_limits(record, evaluation)),
         missing=evidence.missing,
         picture=evidence.picture,
-        picture_text=_picture_text(record),
+        picture_text=_picture_text(record, evaluation),
     )
 
 
@@ -121,6 +134,18 @@ def state(site: Site, approval: int) -> str:
     return f"served until {end}, the last of {len(ended)} times" if len(ended) > 1 else f"served {start} to {end}"
 
 
+def _neighbours(site: Site, periods: Sequence[Period]) -> tuple[int | None, int | None]:
+    """The models that served before and after the last time that a model served; offline, that Git named."""
+    served = [each for each in site.periods if each.approval is not None and (site.offline or each.start is not None)]
+    own = [place for place, each in enumerate(served) if each in periods]
+    if not own:
+        return None, None
+    last = served[own[-1]].approval
+    before = [each.approval for each in served[: own[-1]] if each.approval != last]
+    after = [each.approval for each in served[own[-1] + 1 :] if each.approval != last]
+    return before[-1] if before else None, after[0] if after else None
+
+
 def _lead(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
     recall, wrong = (record.metrics.get(name) for name in ("recall", "false_positive_rate"))
     if recall is not None and recall.of:
@@ -132,7 +157,24 @@ def _lead(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Itera
         alerts = (counts["true_positives"] + counts["false_positives"]) / days
         frauds = counts["true_positives"] / days
         yield f"That is {wording.rate(alerts)} alerts a day, {wording.rate(frauds)} of them frauds."
+    yield from _worse((evaluation or {}).get("champion") or {})
     yield f"Kind of training: {KINDS[record.kind]}."
+
+
+def _worse(compared: Mapping[str, Any]) -> Iterator[str]:
+    """The figures in which it is worse than the model before, beyond chance."""
+    names = _COMPARED if compared.get("status") == "compared" else ()
+    worse = {
+        name: compared[name]
+        for name in names
+        if compared.get(name) and (compared[name]["low"] > 0 if name in _LOW_IS_GOOD else compared[name]["high"] < 0)
+    }
+    found = [
+        f"{_METRICS[name][0]}, {wording.points(each) if _METRICS[name][2] else wording.difference(each)}"
+        for name, each in worse.items()
+    ]
+    if found:
+        yield f"Worse than the model before, beyond chance, in {'; in '.join(found)}."
 
 
 def _ordered(record: ApprovalRecord) -> list[tuple[str, Any]]:
@@ -238,13 +280,15 @@ def _limits(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Ite
     yield "Frauds that nobody reported count as legitimate transactions in every figure."
 
 
-def _picture_text(record: ApprovalRecord) -> str:
+def _picture_text(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> str:
     recall, precision = (record.metrics.get(name) for name in ("recall", "precision"))
     figures = ""
     if recall is not None and precision is not None:
         ours = f"recall is {wording.percent(recall.value)} and precision {wording.percent(precision.value)}"
         figures = f" At its threshold, {ours}."
+    both = ((evaluation or {}).get("curves") or {}).get("compared") is not None
+    rows = "of this model and the model before, on the same test rows," if both else "on the test rows"
     return (
-        "Left: precision and recall on the test rows at every threshold. Right: alerts a day against the share of the "
-        f"frauds and of their amount that is found.{figures}"
+        f"Left: precision and recall {rows} at every threshold. Right: alerts a day against the share of "
+        f"the frauds and of their amount that is found.{figures}"
     )

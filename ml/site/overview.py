@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ml.site import model_card, wording
+from ml.site import drift_checks, model_card, serving_facts, wording
 from ml.site.model_card import Card
 from ml.site.time_line import number
-from ml.site.values import Period, Site
+from ml.site.values import AlarmState, Period, Site
+
+_LOOK_AT = ("ALARM", "MISSING")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +19,23 @@ class Now:
 
     heading: str
     sentences: tuple[str, ...]
+    digest: str
+    """Git's digest of the archive beside the registry's, and when they were compared."""
     alerts: str
+    budget: str
+    """The alerts against the alert budget; empty if they are not known."""
+    recall: str
+    labels: str
+    no_request: str
+    """Why shifted inputs asked for no retrain; empty if there is nothing to say."""
+    urgency: str
+    """What the latest drift check asks for, in a few words; empty if there is none."""
+    urgent: bool
     drift: str
     findings: tuple[str, ...]
+    alarms: str
+    ringing: tuple[str, ...]
+    """The alarms that a person must look at, a sentence each."""
     requests: str
     next_check: str
 
@@ -38,12 +54,22 @@ class ModelLine:
 
 def now(site: Site) -> Now:
     """What is true at the time of the build."""
+    urgency = drift_checks.urgency(site, site.drift) if site.drift is not None else ""
     return Now(
         heading=_heading(site),
         sentences=tuple(_sentences(site)),
-        alerts=_alerts(site),
+        digest=serving_facts.digest(site),
+        alerts=serving_facts.alerts(site),
+        budget=serving_facts.budget(site),
+        recall=serving_facts.recall(site),
+        labels=serving_facts.labels(site),
+        no_request=serving_facts.no_request(site),
+        urgency=urgency,
+        urgent=urgency.startswith(drift_checks.URGENT),
         drift=_drift(site),
         findings=site.drift.lines if site.drift is not None else (),
+        alarms=_alarms_of_the_account(site),
+        ringing=tuple(_sentence(alarm) for alarm in site.alarms or () if alarm.state in _LOOK_AT),
         requests=_requests(site),
         next_check=wording.moment(site.next_check) if site.next_check else "drift.yml on main has no daily schedule",
     )
@@ -107,23 +133,33 @@ def _approval(period: Period) -> str:
     return f"{what} was approved by {reviewers} and merged by {pull.merged_by} on {when}."
 
 
-def _alerts(site: Site) -> str:
-    found = site.drift
-    if found is None or not found.decided:
-        return "not known"
-    share = wording.percent(found.alerts / found.decided)
-    by = "" if found.decided == found.rows else f" that model {number(found.approval)} decided"
-    return (
-        f"{wording.rate(found.alerts_a_day)} a day: {found.alerts:,} of {found.decided:,} transactions{by} ({share}) "
-        f"from {wording.span(found.start, found.end)}"
-    )
-
-
 def _drift(site: Site) -> str:
     found = site.drift
     if found is None:
         return "not known" if site.offline else "no window was checked yet"
-    return f"{found.headline}. Against model {number(found.approval)}; checked on {wording.moment(found.evaluated)}."
+    model = serving_facts.former(site) or f"model {number(found.approval)}"
+    return f"{found.headline}. Against {model}; checked on {wording.moment(found.evaluated)}."
+
+
+def _alarms_of_the_account(site: Site) -> str:
+    if site.alarms is None:
+        return "not read"
+    if not site.alarms:
+        return "the stack has none"
+    raised, silent, removed = (
+        sum(alarm.state == state for alarm in site.alarms) for state in ("ALARM", "INSUFFICIENT_DATA", "MISSING")
+    )
+    parts = [f"{raised or 'none'} of {len(site.alarms)} in alarm"]
+    parts += [f"{silent} without data"] if silent else []
+    parts += [f"{removed} removed"] if removed else []
+    return ", ".join(parts)
+
+
+def _sentence(alarm: AlarmState) -> str:
+    if alarm.state == "MISSING":
+        return f"{alarm.name}: the stack has this alarm, and the account does not"
+    since = f" since {wording.moment(alarm.since)}" if alarm.since is not None else ""
+    return f"{alarm.name}{since}: {alarm.meaning}".rstrip(": ")
 
 
 def _requests(site: Site) -> str:

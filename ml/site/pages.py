@@ -5,6 +5,7 @@ Every text that comes from Git, GitHub or the lake is escaped; links to a reposi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,11 +15,11 @@ from pathlib import Path
 from jinja2 import Environment
 
 from ml.report import heat_tables, page_template
-from ml.site import drift_checks, model_card, overview, wording
+from ml.site import drift_checks, model_card, overview, report_copy, request_causes, serving_facts, wording
 from ml.site.time_line import number
-from ml.site.values import Event, Site
+from ml.site.values import Event, Kind, Site
 
-INDEX, YEAR = "index.html", "year.html"
+INDEX, TIMELINE, YEAR = "index.html", "timeline.html", "year.html"
 _RECENT, _MOST_COLUMNS = 6, 24
 
 
@@ -43,8 +44,10 @@ class Addresses:
 def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
     """Writes every page below `folder`, which exists; their paths, the first page first. Other files stay."""
     contents = {name: text.encode() for name, text in render(site, addresses).items()}
-    contents |= {check.page: check.report for check in site.checks if check.report is not None}
-    contents |= {YEAR: site.year} if site.year is not None else {}
+    contents |= {
+        check.page: page for check in site.checks if (page := report_copy.drift_report(check, site)) is not None
+    }
+    contents |= {YEAR: report_copy.year(site.year)} if site.year is not None else {}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -67,13 +70,20 @@ def render(site: Site, addresses: Addresses) -> dict[str, str]:
                 "models": overview.models(site, cards),
             },
         ),
-        "timeline.html": _page("timeline.html", "", "time line", common, {"months": _months(site.events)}),
     }
+    for name, kind in {TIMELINE: None, **{kind_page(kind): kind for kind in _kinds(site.events)}}.items():
+        root = "" if kind is None else "../"
+        pages[name] = _page("timeline.html", root, "time line", common, _time_line(site.events, kind))
     pages["drift.html"] = _page("drift.html", "", "drift", common, _drift(site))
     for each in cards:
         name = number(each.record.approval)
         pages[f"models/{name}.html"] = _page("model.html", "../", "models", common, {"card": each})
     return pages
+
+
+def kind_page(kind: Kind) -> str:
+    """The page of the time line that has the events of one kind."""
+    return f"timeline/{kind.replace(' ', '-')}.html"
 
 
 def commits(site: Site) -> tuple[str, ...]:
@@ -91,10 +101,30 @@ def _page(template: str, root: str, here: str, common: Mapping[str, object], val
 def _drift(site: Site) -> dict[str, object]:
     shown = site.checks[-_MOST_COLUMNS:]
     return {
-        "rows": drift_checks.heat_rows(shown, site.drift_floor),
+        "rows": drift_checks.heat_rows(shown, site.drift_rules.data.min_ks),
         "columns": drift_checks.columns(shown),
-        "legend": heat_tables.drift_legend(site.drift_floor),
+        "legend": heat_tables.drift_legend(site.drift_rules.data.min_ks),
+        "urgent_word": drift_checks.URGENT,
+        "former": serving_facts.former(site),
+        "urgency_of": lambda check: drift_checks.urgency(site, check),
+        "requests_of": lambda check: request_causes.of_window(check, site.requests),
+        "alarms_of": lambda check: request_causes.alarms(check, site.requests),
     }
+
+
+def _kinds(events: tuple[Event, ...]) -> list[Kind]:
+    """The kinds that have a page, in alphabetical order: those that there are, if there are several."""
+    found = sorted({event.kind for event in events})
+    return found if len(found) > 1 else []
+
+
+def _time_line(events: tuple[Event, ...], kind: Kind | None) -> dict[str, object]:
+    """The events of one kind, or all, and the links to the others: words, page, count, and whether it is this page."""
+    counts = Counter(event.kind for event in events)
+    filters = [("all", TIMELINE, len(events), kind is None)]
+    filters += [(each, kind_page(each), counts[each], each == kind) for each in _kinds(events)]
+    chosen = tuple(event for event in events if kind in (None, event.kind))
+    return {"kind": kind, "filters": filters, "months": _months(chosen)}
 
 
 def _months(events: tuple[Event, ...]) -> list[tuple[str, list[Event]]]:
@@ -107,6 +137,8 @@ def _environment() -> Environment:
     return page_template.environment(
         "ml.site",
         moment=wording.moment,
+        request_title=request_causes.title,
+        request_outcome=request_causes.outcome,
         day=wording.day,
         readable=wording.readable,
         opening=wording.opening,

@@ -1,15 +1,26 @@
-"""Orders what happened: requests, gate failures, approvals, deployments, rollbacks. Decides nothing."""
+"""Orders what happened: requests, suppressed requests, failures, approvals, deployments, rollbacks. Decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from ml.aws.drift_check_store import SuppressedRequest
 from ml.config import ApprovalRecord
 from ml.gitops.commit_messages import KINDS
+from ml.site import request_causes, wording
 from ml.site.values import Event, GateFailure, Period, Request
 
-_ORDER = ("request", "gate failure", "approval", "rollback", "nothing", "failed deployment", "deployment")
+_ORDER = (
+    "suppressed request",
+    "request",
+    "gate failure",
+    "approval",
+    "rollback",
+    "nothing",
+    "failed deployment",
+    "deployment",
+)
 """Of events at the same time."""
 
 
@@ -18,12 +29,14 @@ def events(
     records: dict[int, ApprovalRecord],
     requests: Iterable[Request],
     failures: Iterable[GateFailure],
+    suppressed: Iterable[SuppressedRequest] = (),
 ) -> tuple[Event, ...]:
     """Every event, newest first."""
     found = [
         *(event for period in periods for event in _of_period(period, records)),
         *(_of_request(each) for each in requests),
         *(_of_failure(each) for each in failures),
+        *(_of_suppressed(each) for each in suppressed),
     ]
     return tuple(sorted(found, key=lambda event: (event.at, _ORDER.index(event.kind)), reverse=True))
 
@@ -80,17 +93,11 @@ def _of_period(period: Period, records: dict[int, ApprovalRecord]) -> Iterator[E
 
 def _of_request(item: Request) -> Event:
     resolved = item.resolution
-    if resolved is None:
-        outcome = "It is open."
-    elif resolved.gate_failed:
-        outcome = "Its model failed the gate."
-    else:
-        outcome = f"It led to model {resolved.record.stem}."
     return Event(
         at=item.landed.time,
         kind="request",
-        title=f"A retrain was requested: {item.request.cause.replace('-', ' ')}",
-        detail=f"{outcome} {item.request.reason}",
+        title=request_causes.title(item),
+        detail=f"{request_causes.outcome(item)} {item.request.reason}",
         model=None if resolved is None or resolved.gate_failed else int(resolved.record.stem),
         commit=item.landed.sha,
     )
@@ -105,6 +112,19 @@ def _of_failure(item: GateFailure) -> Event:
         detail=f"{item.record.verdict.reason}{f' It was trained for request {asked}.' if asked else ''}",
         model=None,
         commit=item.landed.sha,
+    )
+
+
+def _of_suppressed(item: SuppressedRequest) -> Event:
+    again = f", the last time on {wording.day(item.latest)}" if item.latest.date() > item.first.date() else ""
+    due = f"A drift check of model {number(item.approval)} found that one is due{again}."
+    return Event(
+        at=item.first,
+        kind="suppressed request",
+        title=f"No retrain was requested: {item.cause.replace('-', ' ')}",
+        detail=f"{due} What held it back: {item.reason.rstrip('.')}.",
+        model=item.approval,
+        commit=None,
     )
 
 

@@ -15,8 +15,18 @@ from ml.aws.deployment_records import Deployment
 from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Commit
 from ml.records.retrain_requests import Resolution
+from ml.report.judged_rows import JudgedRows
 
-Kind = Literal["approval", "rollback", "nothing", "request", "gate failure", "deployment", "failed deployment"]
+Kind = Literal[
+    "approval",
+    "rollback",
+    "nothing",
+    "request",
+    "suppressed request",
+    "gate failure",
+    "deployment",
+    "failed deployment",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +76,16 @@ class Evidence:
     """What registry and lake have of an approval.
 
     `calibration` is that of the drift reference: edges of scores, rows and frauds between them. `picture` is a PNG.
-    `missing` says which of them could not be read, and why.
+    `missing` says which of them could not be read, and why. `registered` is the digest of the archive that the registry
+    names, as it was read at `compared`.
     """
 
     evaluation: Mapping[str, Any] | None
     calibration: Mapping[str, Any] | None
     picture: bytes | None
     missing: tuple[str, ...]
+    registered: str | None = None
+    compared: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +106,17 @@ class DriftState:
     decided: int
     """Rows with a captured decision."""
     alerts: int
+    judged: JudgedRows | None
+    """The rows that scores and labels are of; None if the model scored every row of the window."""
+    label_days: int
+    """Days with rows of the model that labels can be joined to, and those whose labels are mature."""
+    mature_days: int
+    concept_tested: bool
+    """Whether enough labels were mature to test for concept drift."""
+    recall: tuple[float, float, float] | None
+    """Recall estimated without labels, with its interval; None if it was not estimated."""
+    fired: tuple[str, ...]
+    """The kinds of drift that were found."""
     shifts: Mapping[str, float]
     """How far each input is from the reference: Kolmogorov-Smirnov, for text Jensen-Shannon distance."""
     drifted: frozenset[str]
@@ -126,6 +150,19 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlarmState:
+    """An alarm of CloudWatch as the account had it.
+
+    `state` is CloudWatch's (OK, ALARM, INSUFFICIENT_DATA), or MISSING if the stack's alarm was removed.
+    """
+
+    name: str
+    state: str
+    since: datetime | None
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """The content of the site at `built`, from main at `commit`."""
 
@@ -141,10 +178,16 @@ class Site:
     gate_failures: tuple[GateFailure, ...]
     checks: tuple[DriftState, ...]
     """The drift checks, by the end of their windows."""
-    drift_floor: float
-    """The shift from which an input may count as drifted (monitoring/drift.yaml)."""
+    alarms: tuple[AlarmState, ...] | None
+    """The alarms of the platform, those in alarm first; None if they were not read."""
+    drift_rules: config.DriftFile
+    """monitoring/drift.yaml of main."""
     year: bytes | None
     """The page of a simulated year; None if there is none."""
+    simulated: bool
+    """Whether traffic, labels and dates are simulated: the site is that of a demo."""
+    scripted_reviewer: str | None
+    """The name of a reviewer that is a script; None if all are people, as far as is known."""
     next_check: datetime | None
     """None if drift.yml has no daily schedule."""
     events: tuple[Event, ...]
@@ -155,6 +198,18 @@ class Site:
     """What could not be read, a sentence each."""
     disagreements: tuple[str, ...]
     """Where sources say different things, those of the periods included."""
+
+    @property
+    def simulation(self) -> str:
+        """What every page says at its top, if the site is that of a demo; otherwise empty."""
+        parts = (
+            ["A demo on emulators: its traffic, labels and dates are simulated, and so are all figures."]
+            if self.simulated
+            else []
+        )
+        if self.scripted_reviewer is not None:
+            parts.append(f"The reviewer {self.scripted_reviewer} is a script, not a person.")
+        return " ".join(parts)
 
     @property
     def drift(self) -> DriftState | None:
@@ -168,6 +223,18 @@ class Site:
             last = self.periods[-1] if self.periods else None
             return last if last is not None and last.approval is not None else None
         return next((each for each in reversed(self.periods) if each.start is not None and each.end is None), None)
+
+    @property
+    def serving_check(self) -> DriftState | None:
+        """The latest drift check of what serves, in a window in which it served; of all checks if nothing serves.
+
+        After a deployment there is none: the latest check is of the model before.
+        """
+        current = self.current
+        if current is None or current.start is None:
+            return self.drift
+        own = (each for each in reversed(self.checks) if each.approval == current.approval)
+        return next((each for each in own if each.end > current.start), None)
 
     @property
     def open_requests(self) -> tuple[Request, ...]:

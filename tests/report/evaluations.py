@@ -10,6 +10,7 @@ import numpy as np
 from ml.model import metrics, threshold_evidence
 
 CHAMPION = "e" * 64
+HOSTILE_VALUE = "<script>alert(1)</script> | @alice"
 WRONG: dict[str, float] = {"challenger": 0.01, "champion": 0.012, "difference": -0.002, "low": -0.01, "high": 0.006}
 COMPARED: dict[str, Any] = {
     "status": "compared",
@@ -82,7 +83,7 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
     figures = metrics.measure(labels, scores, decisions, alert_budget=0.01, seed=seed)
     window = {"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-03T00:00:00+00:00"}
     return {
-        "schema": 1,
+        "schema": 2,
         "kind": "fit",
         "verdict": {
             "status": "passed",
@@ -128,10 +129,44 @@ def evaluation(*, champion: dict[str, Any] | None = None, seed: int = 1) -> dict
                 )
             ],
         },
-        "curves": {"precision_recall": metrics.precision_recall_curve(labels, scores)},
+        "by_kind": _by_kind(labels, decisions, compared=champion is not None),
+        "curves": {
+            "precision_recall": metrics.precision_recall_curve(labels, scores),
+            "compared": _compared_curves(labels, scores, random) if champion is not None else None,
+        },
         "provenance": {"commit": "b" * 40, "config_sha256": "c" * 64, "data_sha256": "d" * 64},
         "artifact": {"sha256": "a" * 64, "bytes": 12345},
     }
+
+
+def _compared_curves(labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], random: Any) -> dict[str, Any]:
+    """Both models on 3,900 of the rows; the champion's scores are the new model's, disturbed."""
+    truth, ours = labels[:3900], scores[:3900]
+    theirs = ours * np.exp(random.normal(scale=0.6, size=3900))
+    drawn = {
+        name: metrics.precision_recall_curve(truth, each) for name, each in (("challenger", ours), ("champion", theirs))
+    }
+    return {"rows": 3900, "positives": int(truth.sum()), **drawn}
+
+
+def _by_kind(labels: np.ndarray[Any, Any], decisions: np.ndarray[Any, Any], *, compared: bool) -> dict[str, Any]:
+    """Counts of two kinds of rows, the champion's as many as the new model's."""
+    kinds = []
+    for by, name, inside in (
+        ("hour", "00:00 to 04:00", np.arange(4000) < 1000),
+        ("category", f"shop: {HOSTILE_VALUE}", np.arange(4000) >= 1000),
+    ):
+        counts = {"alerts": int(decisions[inside].sum()), "found": int((decisions & labels)[inside].sum())}
+        models = {"challenger": counts} | ({"champion": counts} if compared else {})
+        kind = {"by": by, "name": name, "rows": int(inside.sum()), "positives": int(labels[inside].sum())}
+        kinds.append(kind | {"models": models})
+    return {"rows": 4000, "positives": int(labels.sum()), "kinds": kinds}
+
+
+def schema_1(made: dict[str, Any]) -> dict[str, Any]:
+    """`made` as earlier versions wrote it: without the champion's curve, and without counts by kind."""
+    earlier = {name: value for name, value in made.items() if name != "by_kind"}
+    return earlier | {"schema": 1, "curves": {"precision_recall": made["curves"]["precision_recall"]}}
 
 
 def blind() -> dict[str, Any]:
@@ -144,7 +179,7 @@ def blind() -> dict[str, Any]:
         "confusion": dataclasses.asdict(metrics.Confusion.of(labels, decisions)),
         "rows": 4,
         "positives": 1,
-        "curves": {"precision_recall": metrics.precision_recall_curve(labels, scores)},
+        "curves": {"precision_recall": metrics.precision_recall_curve(labels, scores), "compared": None},
     }
 
 

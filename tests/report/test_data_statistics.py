@@ -25,6 +25,18 @@ def test_separability_is_the_area_under_the_roc_curve() -> None:
     assert statistics.separability(-values, frauds).strength == pytest.approx(found.strength)
 
 
+def test_separability_has_a_direction() -> None:
+    """Where frauds have the lower values, the strength and its interval are mirrored, and the direction says so."""
+    rng = np.random.default_rng(5)
+    frauds = rng.random(4_000) < 0.05
+    values = rng.normal(size=4_000) + 2 * frauds
+    higher, lower = statistics.separability(values, frauds), statistics.separability(-values, frauds)
+    assert (higher.direction, lower.direction) == ("higher", "lower")
+    assert lower.value < 0.5 < lower.strength == pytest.approx(higher.strength)
+    assert lower.interval[0] < lower.strength < lower.interval[1]
+    assert lower.interval == pytest.approx(higher.interval, abs=0.02)
+
+
 def test_interval_holds_its_level() -> None:
     """Of 400 columns that separate nothing, about 95 % have 0.5 in their interval."""
     rng = np.random.default_rng(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import pytest
 from ml.model.drift import detector
 from ml.model.drift.verdict import Finding
 from ml.report import drift_words as words
+from ml.report.judged_rows import JudgedRows
 from tests.model.drift import test_category_counts
-from tests.report.test_drift_report import REFERENCE, RULES, verdict_on
+from tests.report.drift_pages import REFERENCE, RULES, verdict_on
 
 
 def finding(**changes: Any) -> Finding:
@@ -42,7 +43,7 @@ def test_headline_of_concept_drift_has_recall_and_the_band() -> None:
     found, _ = verdict_on(4, shift=0.6, flip=0.5)
     assert words.headline(found) == (
         "In April 2026 recall fell from 0.84 to 0.17; 511 of 969 transactions between 20.9 and 40.9 are frauds, "
-        "4.7 % at approval; the mean of V2 rose by 0.61 standard deviations"
+        "4.7 % at approval; the mean of V2 rose by 0.61 standard deviations, limit 0.15"
     )
 
 
@@ -51,7 +52,7 @@ def test_lines_say_each_finding_once() -> None:
     found, _ = verdict_on(4, shift=0.6, flip=0.5)
     lines = words.lines(found)
     assert [(line.kind, line.words) for line in lines if line.kind == "data"] == [
-        ("data", "The mean of V2 rose by 0.61 standard deviations")
+        ("data", "The mean of V2 rose by 0.61 standard deviations, limit 0.15")
     ]
     assert lines[0].words == "Recall fell from 0.84 to 0.17"
     assert sum(len(line.findings) for line in lines) == sum(each.fired for each in found.findings)
@@ -121,7 +122,10 @@ def test_headline_of_categories_and_schema() -> None:
             {"kind": "prediction", "statistic": "alert_rate", "value": 0.2, "reference": 0.05},
             "Alert rate rose from 5 % to 20 %",
         ),
-        ({"kind": "prediction", "statistic": "ks", "subject": "score"}, "The shape of score changed, its mean did not"),
+        (
+            {"kind": "prediction", "statistic": "ks", "subject": "score"},
+            "The Kolmogorov-Smirnov distance of score is 0.17, limit 0.7",
+        ),
     ],
 )
 def test_line_of_one_finding(changes: dict[str, Any], said: str) -> None:
@@ -154,3 +158,41 @@ def test_period_in_words(start: str, end: str, said: str) -> None:
     """A whole month has its name; a range ends on its last day."""
     first, last = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (start, end))
     assert words.period(first, last) == said
+
+
+JUDGED = JudgedRows(approval=4, rows=500, all_rows=4_000, days=(date(2026, 4, 29), date(2026, 4, 30)))
+"""The last days of a month of which other models scored the rest."""
+
+
+def test_headline_of_a_part_says_first_what_is_judged() -> None:
+    """A recall of two days is not that of the month: the days, the rows and the remaining rows are named."""
+    assert words.headline(verdict_on(4)[0], JUDGED) == (
+        "Only 500 of 4,000 transactions in April 2026 are judged, those that model 0004 scored from 29 to 30 April "
+        "2026: no concept drift was found in them (recall is 0.92, 0.84 at approval); other models scored the "
+        "remaining 3,500, of which only the inputs are tested"
+    )
+
+
+def test_headline_of_a_part_names_drift_and_immature_labels() -> None:
+    """Inputs are those of all rows and come last; without days, the model alone is named."""
+    found, _ = verdict_on(4, shift=0.6, flip=0.5)
+    said = words.headline(found, JUDGED)
+    assert "2026: recall fell from 0.84 to 0.17; 511 of 969" in said
+    assert "of which only the inputs are tested: the mean of V2 rose" in said
+    quiet = dataclasses.replace(found, findings=(), verdicts=("none", "labels immature"))
+    assert "that model 0004 scored: concept drift is not tested yet, because their labels are not mature; other" in (
+        words.headline(quiet, dataclasses.replace(JUDGED, days=None))
+    )
+    scores = having(finding(kind="prediction", statistic="alert_rate", value=0.2, reference=0.05))
+    assert "2026: alert rate rose from 5 % to 20 %; other" in words.headline(scores, JUDGED)
+
+
+def test_few_rows_of_other_models_come_last() -> None:
+    """A model that began to serve on the first morning is judged on the month."""
+    most = dataclasses.replace(JUDGED, rows=3_987)
+    assert words.headline(verdict_on(4)[0], most).endswith("; other models scored 13 of 4,000 transactions")
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    empty = detector.evaluate(
+        REFERENCE, detector.WindowSummary.empty(REFERENCE), None, RULES, start=start, end=start + timedelta(days=31)
+    )
+    assert words.headline(empty, JUDGED).startswith("In March 2026 drift could not be tested: 0 rows")

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from ml.report import evaluation_plots
-from tests.report.evaluations import COMPARED, blind, evaluation, wasting
+from tests.report.evaluations import COMPARED, blind, evaluation, schema_1, wasting
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWERS = [evaluation_plots.confusion_matrix, functools.partial(evaluation_plots.decision, days=2.0)]
@@ -115,8 +115,50 @@ def test_draw_leaves_out_undefined_figures(draw: Drawer) -> None:
 
 
 def test_decision_shows_champion_and_better_threshold() -> None:
-    """The champion's point and a threshold that wastes no precision change the picture; so do unknown days."""
+    """The champion and a threshold that wastes no precision change the picture; so do unknown days.
+
+    An evaluation of schema 1 has the champion's operating point, and no curve of it.
+    """
     alone, compared = evaluation(), evaluation(champion=COMPARED)
     wasteful = wasting(evaluation())
-    drawn = [evaluation_plots.decision(each, days=2.0) for each in (alone, compared, wasteful)]
-    assert len({*drawn, evaluation_plots.decision(alone, days=None)}) == 4
+    drawn = [evaluation_plots.decision(each, days=2.0) for each in (alone, compared, wasteful, schema_1(compared))]
+    assert len({*drawn, evaluation_plots.decision(alone, days=None)}) == 5
+    assert evaluation_plots.decision(schema_1(alone), days=2.0) == drawn[0]
+
+
+def test_decision_shows_the_curve_of_the_champion() -> None:
+    """Another curve of the champion on the same rows is another picture; the pixels of its colour are many more."""
+    compared = evaluation(champion=COMPARED)
+    purple = np.array([0x66, 0x39, 0xBA])
+    with_curve, without = (
+        int((np.abs(pixels(evaluation_plots.decision(each, days=2.0)) - purple).sum(axis=2) < 30).sum())
+        for each in (compared, schema_1(compared))
+    )
+    assert with_curve > 3 * without > 0
+    changed = copy.deepcopy(compared)
+    changed["curves"]["compared"]["champion"] = changed["curves"]["compared"]["challenger"]
+    assert evaluation_plots.decision(changed, days=2.0) != evaluation_plots.decision(compared, days=2.0)
+
+
+def test_decision_shows_the_money_that_the_champion_finds() -> None:
+    """Another share of the champion is another picture; an earlier evaluation has the new model's alone."""
+    compared = evaluation(champion=COMPARED)
+    options = [{"alert_share": share, "alerts": 4000 * share, "value_recall": 0.9} for share in (0.01, 0.05)]
+    model = {"value_recall": 0.9, "options": options}
+    amounts = {"rows": 3900, "positives": 40, "amount": 400.0, "models": {"challenger": model, "champion": model}}
+    other = amounts | {"models": {"challenger": model, "champion": model | {"value_recall": 0.5}}}
+    drawn = {
+        evaluation_plots.decision(each, days=2.0)
+        for each in (compared, compared | {"amounts_found": amounts}, compared | {"amounts_found": other})
+    }
+    assert len(drawn) == 3
+
+
+def test_both_panels_are_of_the_rows_of_the_comparison() -> None:
+    """Figures of the other test rows change nothing: neither the new model's curve on all, nor a point of it."""
+    compared = evaluation(champion=COMPARED)
+    drawn = evaluation_plots.decision(compared, days=2.0)
+    other = wasting(compared)
+    other["curves"] = compared["curves"] | {"precision_recall": evaluation(seed=2)["curves"]["precision_recall"]}
+    assert other != compared
+    assert evaluation_plots.decision(other, days=2.0) == drawn

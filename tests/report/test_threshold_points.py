@@ -7,7 +7,7 @@ import pytest
 
 from ml.model import metrics
 from ml.report import threshold_points
-from tests.report.evaluations import blind, evaluation, wasting
+from tests.report.evaluations import ALONE, COMPARED, blind, evaluation, schema_1, wasting
 
 
 def test_curve_has_its_vertical_parts() -> None:
@@ -37,6 +37,18 @@ def test_thinned_curve_has_no_invented_vertical_part() -> None:
     assert threshold_points.curve(made) == [(0.2, 1.0), (1.0, 0.5), (1.0, 0.1)]
 
 
+def test_curves_of_a_comparison_are_of_its_rows() -> None:
+    """The last point is the share of frauds among the rows of the comparison; without one there are no points."""
+    made = evaluation(champion=COMPARED)
+    both = made["curves"]["compared"]
+    for model in ("challenger", "champion"):
+        drawn = threshold_points.compared_curve(made, model)
+        assert drawn[-1] == (1.0, both["positives"] / 3900)
+        assert {tuple(point[:2]) for point in both[model]} <= {*drawn}
+    assert threshold_points.compared_curve(evaluation(), "champion") == []
+    assert threshold_points.compared_curve(schema_1(made), "champion") == []
+
+
 def test_better_threshold_finds_the_same_frauds() -> None:
     """It has the same recall, a precision above the interval, and the false alarms that it saves are counted."""
     made = wasting(evaluation())
@@ -59,3 +71,42 @@ def test_threshold_within_its_interval_is_not_pointed_out() -> None:
     assert threshold_points.better(precise) is None
     assert threshold_points.sentence(precise) == ""
     assert threshold_points.better(blind()) is None
+
+
+def test_waste_that_the_champion_has_too_is_not_pointed_out() -> None:
+    """It does not concern the decision; twice as much does, with the champion's beside it."""
+    made = wasting(evaluation(champion=COMPARED))
+    saved = threshold_points.better(made)
+    assert saved is not None
+    assert threshold_points.to_point_out(made) == saved
+    assert "fewer false alarms (that of the champion wastes none)" in threshold_points.sentence(made)
+    made["champion"] = COMPARED | {"false_positive_rate": COMPARED["false_positive_rate"] | {"champion": 0.07}}
+    assert "fewer false alarms (a higher threshold would save the champion " in threshold_points.sentence(made)
+    made["champion"] = COMPARED | {"false_positive_rate": COMPARED["false_positive_rate"] | {"champion": 0.11}}
+    assert threshold_points.to_point_out(made) is None
+    assert threshold_points.sentence(made) == ""
+
+
+def test_both_models_are_traded_off_on_the_rows_of_their_comparison() -> None:
+    """Not the new model on all test rows; each point lies on its recall and its share of alerts there."""
+    made = evaluation(champion=COMPARED)
+    ours, theirs = threshold_points.trade_off(made)
+    assert [(side.model, side.rows) for side in (ours, theirs)] == [("challenger", 3900), ("champion", 3900)]
+    for side in (ours, theirs):
+        curve = threshold_points.compared_curve(made, side.model)
+        assert [recall for _, recall in side.line] == [recall for recall, _ in curve]
+        assert side.line[-1] == pytest.approx((1.0, 1.0))
+        assert side.point is not None
+        assert side.point[1] == COMPARED["recall"][side.model]
+    assert (ours.point, theirs.point) == ((68 / 3900, 0.95), (69 / 3900, 0.95))
+    assert [side.point for side in threshold_points.trade_off(made | {"champion": ALONE})] == [None, None]
+
+
+def test_earlier_evaluation_names_the_rows_of_the_champion() -> None:
+    """The new model is on all test rows, and the champion is a point; without one there is one side."""
+    ours, theirs = threshold_points.trade_off(schema_1(evaluation(champion=COMPARED)))
+    assert (ours.rows, theirs.rows, theirs.line) == (4000, 3900, [])
+    (alone,) = threshold_points.trade_off(evaluation())
+    assert alone.rows == 4000
+    silent = blind() | {"confusion": dict.fromkeys(blind()["confusion"], 0)}
+    assert threshold_points.trade_off(silent)[0].point is None

@@ -10,10 +10,11 @@ from typing import Any
 from ml import config
 from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Commit
+from ml.playground.template_state import FOLDER as SHIPPED
 from ml.records.retrain_requests import Resolution
 from ml.report import evaluation_plots, page_template
 from ml.site import time_line
-from ml.site.values import DriftState, Evidence, GateFailure, Period, Request, Site
+from ml.site.values import AlarmState, DriftState, Evidence, GateFailure, Period, Request, Site
 from tests.harness.aws.deployments import finished
 from tests.harness.git.repositories import record
 from tests.report.evaluations import COMPARED, evaluation
@@ -106,6 +107,12 @@ def check(month: int, approval: int, shifts: dict[str, float], **changes: Any) -
         "rows": 24_000,
         "decided": 24_000,
         "alerts": 226,
+        "judged": None,
+        "label_days": 0,
+        "mature_days": 0,
+        "concept_tested": False,
+        "recall": None,
+        "fired": ("data",) if fired else (),
         "shifts": shifts,
         "drifted": frozenset({"V28"}) if fired else frozenset(),
         "report": REPORT if fired else None,
@@ -169,8 +176,15 @@ def site(**changes: Any) -> Site:
             check(4, 2, {"V1": 0.01, "V28": 0.02}),
             check(5, 1, {"V1": 0.06, "V28": 0.33, HOSTILE: 0.1}),
         ),
-        "drift_floor": 0.05,
+        "alarms": (
+            AlarmState(name="drift", state="ALARM", since=at(6), meaning=f"Traffic has drifted. {HOSTILE}"),
+            AlarmState(name="endpoint errors", state="INSUFFICIENT_DATA", since=at(3), meaning="5xx"),
+            AlarmState(name="deploy errors", state="OK", since=at(3), meaning="The function failed."),
+        ),
+        "drift_rules": config.load_drift(SHIPPED),
         "year": None,
+        "simulated": False,
+        "scripted_reviewer": None,
         "next_check": at(6, 3, 5),
         "events": time_line.events(periods, records, requests, failures),
         "offline": False,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from moto import mock_aws
@@ -13,7 +15,9 @@ from ml.aws.drift_check_store import Checks
 from ml.aws.session import client
 from ml.model.drift.verdict import DriftVerdict, FeatureDrift, Finding
 from ml.site import drift_checks
-from tests.site.sites import HOSTILE, REPORT, check
+from ml.site.values import DriftState, Request
+from tests.site.sites import HOSTILE, OPEN, REPORT, at, check, period, resolution, site
+from tests.site.test_request_causes import asked
 
 WINDOW = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 
@@ -65,6 +69,7 @@ def test_check_is_read_with_its_report(checks: Checks) -> None:
     assert (state.report, state.report_missing) == (REPORT, "")
     assert state.page == "drift/20260301T000000Z_20260401T000000Z.html"
     assert round(state.alerts_a_day, 1) == 7.3
+    assert (state.judged, state.label_days, state.concept_tested, state.fired) == (None, 0, False, ("data",))
 
 
 def test_windows_without_a_check_and_missing_reports(checks: Checks) -> None:
@@ -130,10 +135,57 @@ def test_kind_of_a_check(checks: Checks, verdicts: list[str], kind: str) -> None
 def test_columns_are_months_or_days() -> None:
     """A whole month is named by it, a shorter window by its first day; each input has a row."""
     day = check(5, 1, {}, start=datetime(2026, 5, 3, tzinfo=UTC), end=datetime(2026, 5, 4, tzinfo=UTC))
-    states = [check(4, 1, {"V1": 0.01}), day]
-    assert [(each.name, each.title) for each in drift_checks.columns(states)] == [
-        ("Apr 26", "1 to 30 April 2026"),
-        ("3 May", "3 May 2026"),
+    states = [check(4, 1, {"V1": 0.01}), day, check(6, 2, {})]
+    assert [(each.name, each.title, each.model, each.changed) for each in drift_checks.columns(states)] == [
+        ("Apr 26", "1 to 30 April 2026", "0001", False),
+        ("3 May", "3 May 2026", "0001", False),
+        ("Jun 26", "1 to 30 June 2026", "0002", True),
     ]
     (row,) = drift_checks.heat_rows(states, 0.05)
-    assert [(cell.text, cell.class_) for cell in row.cells] == [("1", "h0"), ("", "gap")]
+    assert [(cell.text, cell.class_) for cell in row.cells] == [("1", "h0"), ("", "gap"), ("", "gap")]
+
+
+def urgency(*checks: DriftState, requests: tuple[Request, ...] = (), serves: int = 1) -> str:
+    """The words on the first of the checks, in a site in which this model serves."""
+    whole = site(periods=(period(serves, at(3), None),), checks=checks, requests=requests)
+    return drift_checks.urgency(whole, checks[0])
+
+
+@pytest.mark.parametrize(
+    ("fired", "said"),
+    [
+        (("concept", "data"), "needs action: concept"),
+        (("data",), "shifted inputs only"),
+        (("prediction",), "needs action: prediction"),
+        ((), "drift"),
+    ],
+)
+def test_checks_that_need_action_are_told_from_shifted_inputs(fired: tuple[str, ...], said: str) -> None:
+    """Inputs alone may shift without harm; labels, scores and the daily test say more."""
+    assert urgency(check(5, 1, {}, fired=fired)) == said
+
+
+def test_answered_check_needs_no_action() -> None:
+    """A model that answered and serves does; an open request and a model that failed the gate do not."""
+    answered = asked("daily_fraud_rate")
+    drifted = check(5, 1, {}, fired=("concept",))
+    assert urgency(drifted, requests=(answered,), serves=3) == "answered by model 0003: alarm, concept"
+    waiting = replace(answered, resolution=None)
+    assert urgency(drifted, requests=(waiting,)) == "needs action: alarm, concept"
+    assert urgency(drifted, requests=(answered, waiting), serves=3) == "needs action: alarm"
+    failed = replace(answered, resolution=resolution(OPEN, Path("model-config/gate-failures/x.yaml"), failed=True))
+    assert urgency(drifted, requests=(failed,)) == "needs action: alarm, concept"
+    assert urgency(drifted, requests=(answered,)) == "needs action: alarm, concept"  # 0003 was rolled back
+
+
+def test_superseded_check_needs_no_action() -> None:
+    """Another model serves, or a later check of the model tested the same and found nothing."""
+    drifted = check(4, 1, {}, fired=("concept", "prediction"))
+    assert urgency(drifted, serves=2) == "model 0001 was replaced: concept, prediction"
+    untested, tested = check(5, 1, {}, fired=()), check(6, 1, {}, fired=(), concept_tested=True)
+    assert urgency(drifted, untested) == "needs action: concept"
+    assert urgency(drifted, untested, tested) == "not found again: concept, prediction"
+    assert urgency(drifted, replace(untested, kind="no data")) == "needs action: concept, prediction"
+    assert urgency(drifted, replace(tested, approval=2)) == "needs action: concept, prediction"
+    alarmed = urgency(drifted, tested, requests=(replace(asked("daily_fraud_rate", month=4), resolution=None),))
+    assert alarmed == "needs action: alarm"

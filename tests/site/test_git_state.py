@@ -35,6 +35,7 @@ def test_state_has_every_record_and_request(used: GitWorkspace) -> None:
     assert {each.landed.sha for each in state.requests} == {each.landed.sha for each in state.gate_failures}
     assert state.gate_failures[0].landed.sha == state.commit
     assert state.cron == "17 5 * * *"
+    assert state.drift_rules == config.load_drift(used.root)
 
 
 def test_uncommitted_files_do_not_count(used: GitWorkspace) -> None:

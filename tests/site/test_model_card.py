@@ -8,7 +8,7 @@ import pytest
 
 from ml.site import model_card
 from ml.site.values import Period
-from tests.report.evaluations import evaluation, wasting
+from tests.report.evaluations import HOSTILE_VALUE, evaluation, wasting
 from tests.site.sites import at, period, site
 
 
@@ -29,6 +29,10 @@ def test_card_of_a_model_with_evidence() -> None:
         ("amount below 20", "3 of 2,000", "100 %", "100 %", "+0 (−60 to +60) points"),
         ("amount 20 or more", "0 of 1,900", "–", "–", "no frauds"),
     )
+    assert card.kinds_title == "Frauds found by hour and category"
+    assert card.kinds[0][:5] == ("transactions", "rows", "frauds", "found", "found by champion")
+    assert [row[0] for row in card.kinds[1:]] == ["hour 00:00 to 04:00 UTC", f"shop: {HOSTILE_VALUE}"]
+    assert card.picture_text.startswith("Left: precision and recall of this model and the model before, on the same")
     assert card.calibration == (
         ("0 % to 0.1 %", "900", "0", "0 %"),
         ("0.1 % to 10 %", "90", "2", "2.22 %"),
@@ -45,6 +49,7 @@ def test_card_without_evidence_has_the_record() -> None:
     card = model_card.card(whole, whole.records[1])
     assert card.title == "Model 0001: serves since 2 May 2026, 07:00 UTC"
     assert (card.parts, card.compared, card.slices, card.calibration, card.picture) == ((), (), (), (), None)
+    assert (card.kinds, card.kinds_title) == ((), "")
     assert card.comparison == "There was no model to compare it with."
     assert card.threshold == (("alert from a score of", "0.25"),)
     assert [item.name for item in card.figures] == ["recall"]
@@ -77,3 +82,15 @@ def test_threshold_that_wastes_precision_is_a_limit() -> None:
 def test_state_of_a_model(periods: tuple[Period, ...], offline: bool, state: str) -> None:
     """What is known of its service, in a few words."""
     assert model_card.state(site(periods=periods, offline=offline), 1) == state
+
+
+def test_card_begins_with_what_got_worse() -> None:
+    """A precision that the gate tolerated is said before the kind of training; chance is not."""
+    whole = site()
+    assert not any("Worse" in sentence for sentence in model_card.card(whole, whole.records[2]).lead)
+    worse = {"challenger": 0.415, "champion": 0.486, "difference": -0.071, "low": -0.118, "high": -0.037}
+    measured = dict(whole.evidence[2].evaluation or {})
+    measured["champion"] = measured["champion"] | {"precision": worse}
+    evidence = {2: dataclasses.replace(whole.evidence[2], evaluation=measured)}
+    lead = model_card.card(site(evidence=evidence), whole.records[2]).lead
+    assert "Worse than the model before, beyond chance, in precision, −7.1 (−11.8 to −3.7) points." in lead

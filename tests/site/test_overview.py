@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from ml.site import model_card, overview
+from ml.site import model_card, overview, pages
+from ml.site.values import AlarmState
 from tests.harness.aws.deployments import finished
 from tests.site.sites import at, check, period, site
 
@@ -21,7 +22,14 @@ def test_now_answers_in_words() -> None:
     assert now.drift.startswith("In May 2026 V28 moved ")
     assert now.drift.endswith(". Against model 0001; checked on 1 June 2026, 05:00 UTC.")
     assert now.requests == "1, since 1 June 2026"
+    assert now.alarms == "1 of 3 in alarm, 1 without data"
+    (ringing,) = now.ringing
+    assert ringing.startswith("drift since 1 June 2026, 06:00 UTC: Traffic has drifted.")
     assert now.next_check == "3 June 2026, 05:00 UTC"
+    assert now.budget == "The alert budget of model 0001 is not known: its evaluation was not read."
+    assert now.recall.startswith("not estimated; ")
+    assert now.labels.startswith("none: no transaction that model 0001 scored")
+    assert now.no_request == ""
 
 
 def test_alerts_of_a_model_that_decided_a_part_are_scaled_to_the_traffic() -> None:
@@ -30,6 +38,34 @@ def test_alerts_of_a_model_that_decided_a_part_are_scaled_to_the_traffic() -> No
     assert overview.now(site(checks=(half,))).alerts == (
         "7.3 a day: 113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026"
     )
+
+
+def test_latest_check_says_whether_to_act() -> None:
+    """The first page has the words of the drift page."""
+    calm = overview.now(site())
+    assert (calm.urgency, calm.urgent) == ("shifted inputs only", False)
+    drifted = overview.now(site(checks=(check(5, 1, {}, fired=("concept",)),)))
+    assert (drifted.urgency, drifted.urgent) == ("needs action: concept", True)
+    assert overview.now(site(checks=())).urgency == ""
+
+
+def test_archives_that_differ_are_marked() -> None:
+    """As what fired is; a site whose sources agree has no such mark."""
+    whole = site()
+    approved = whole.records[1].artifact.sha256
+    for registered, marked in ((approved, False), ("e" * 64, True)):
+        read = dataclasses.replace(whole.evidence[1], registered=registered, compared=at(6, 2))
+        deployed = tuple(dataclasses.replace(each, artifact_sha256=approved) for each in whole.periods[-1].deployments)
+        periods = (*whole.periods[:-1], dataclasses.replace(whole.periods[-1], deployments=deployed))
+        page = pages.render(site(periods=periods, evidence={1: read}), pages.Addresses.of_repository(None))
+        assert ('<dd class="fired">they differ' in page["index.html"]) == marked
+
+
+def test_check_of_the_model_before_is_named_as_such() -> None:
+    """Drift of what no longer serves is not that of what does."""
+    now = overview.now(site(periods=(period(1, at(3), at(6)), period(2, at(6), None))))
+    assert now.drift.endswith(". Against model 0001, which no longer serves; checked on 1 June 2026, 05:00 UTC.")
+    assert now.alerts.startswith("not known yet: no window of model 0002")
 
 
 def test_merged_model_that_is_not_deployed_is_named() -> None:
@@ -56,6 +92,13 @@ def test_without_sources_the_page_says_so() -> None:
     offline = overview.now(site(offline=True, checks=(), next_check=None))
     assert (offline.heading, offline.alerts, offline.drift) == ("Git names model 0001", "not known", "not known")
     assert offline.next_check == "drift.yml on main has no daily schedule"
+    assert overview.now(site(alarms=None)).alarms == "not read"
+    assert overview.now(site(alarms=())).alarms == "the stack has none"
+    removed = overview.now(site(alarms=(AlarmState(name="drift", state="MISSING", since=None, meaning=""),)))
+    assert (removed.alarms, removed.ringing) == (
+        "none of 1 in alarm, 1 removed",
+        ("drift: the stack has this alarm, and the account does not",),
+    )
     assert overview.now(site(checks=())).drift == "no window was checked yet"
 
 

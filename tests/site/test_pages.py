@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from collections.abc import Iterator
@@ -9,21 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from ml.site import pages
+from ml.site import pages, report_copy
 from ml.site.pages import Addresses
 from tests.report import browser
 from tests.report.browser import Tab
 from tests.report.page_checks import check_page
-from tests.site.sites import HOSTILE, REPORT, site
+from tests.site.sites import HOSTILE, at, period, site
+from tests.site.test_request_causes import asked
 
 REPORTED = "drift/20260501T000000Z_20260601T000000Z.html"
 LINKED = Addresses.of_repository("https://github.com/acme/fraudops")
-NAMES = ["index.html", "timeline.html", "drift.html", "models/0002.html", "models/0001.html"]
+TIME_LINES = [f"timeline/{kind}.html" for kind in ("approval", "deployment", "gate-failure", "request", "rollback")]
+NAMES = ["index.html", "timeline.html", *TIME_LINES, "drift.html", "models/0002.html", "models/0001.html"]
 PAGES = pytest.mark.parametrize("name", NAMES)
 SCHEMES = pytest.mark.parametrize(
     ("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True), (1600, False), (1600, True)]
 )
 # An element that can be focused by keyboard is visible when it is, and a table's cells belong to named headers.
+CUT = """
+[...document.querySelectorAll(".scroll")].filter((n) => n.scrollWidth > n.clientWidth + 1).map((n) => n.ariaLabel)
+"""
+"""Regions of which a part is cut."""
 NAMELESS = """
 [...document.querySelectorAll("a, summary, [tabindex], img, section")]
   .filter((n) => !(n.textContent.trim() || n.getAttribute("aria-label") || n.getAttribute("alt")))
@@ -60,6 +67,37 @@ def test_relative_links_of_a_page_resolve(rendered: dict[str, str], name: str) -
     for target in re.findall(r'href="([^"#:]+)["#]', rendered[name]):
         place = (Path("/site") / name).parent / target
         assert str(Path(*place.resolve().parts[2:])) in {*rendered, REPORTED}, target
+
+
+def test_time_line_has_a_page_for_each_kind(rendered: dict[str, str]) -> None:
+    """Its events are those of the kind; each page links all of them with their counts, and says which one it is."""
+    counts = {name: page.count('<p class="when">') for name, page in rendered.items() if name.startswith("timeline")}
+    assert counts["timeline.html"] == sum(counts[name] for name in TIME_LINES) > 0
+    for name in TIME_LINES:
+        kind = name.removeprefix("timeline/").removesuffix(".html").replace("-", " ")
+        page = " ".join(rendered[name].split())
+        assert set(re.findall(r'<span class="kind [a-z-]+">([a-z ]+)</span>', page)) == {kind}
+        assert f'aria-current="page">{kind.capitalize()} <span class="soft">{counts[name]}</span>' in page
+        assert f'<a href="../timeline.html">All <span class="soft">{counts["timeline.html"]}</span>' in page
+        assert f"<h1>Time line: {kind}</h1>" in page
+
+
+def test_time_line_of_one_kind_has_no_filters() -> None:
+    """There is nothing to choose."""
+    made = pages.render(site(events=tuple(event for event in site().events if event.kind == "request")), LINKED)
+    assert [name for name in made if name.startswith("timeline")] == ["timeline.html"]
+    assert "Kinds of events" not in made["timeline.html"]
+
+
+def test_models_link_those_before_and_after(rendered: dict[str, str]) -> None:
+    """0001 served, then 0002, then 0001 again after a rollback."""
+    first, second = rendered["models/0001.html"], rendered["models/0002.html"]
+    assert '<a href="../models/0002.html" rel="prev">← It replaced model 0002</a>' in first
+    assert 'rel="next"' not in first
+    assert '<a href="../models/0001.html" rel="prev">← It replaced model 0001</a>' in second
+    assert '<a href="../models/0001.html" rel="next">Replaced by model 0001 →</a>' in second
+    never = pages.render(site(periods=(period(1, at(3), None),)), LINKED)
+    assert "Models before and after" not in never["models/0001.html"] + never["models/0002.html"]
 
 
 def test_links_to_the_repository_are_made_of_its_address(rendered: dict[str, str]) -> None:
@@ -117,7 +155,7 @@ def test_written_pages_are_those_that_are_rendered(rendered: dict[str, str], tmp
     written = pages.write(site(year=b"a year"), tmp_path, LINKED)
     assert written[0] == tmp_path / "index.html"
     found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in written}
-    assert found.pop(REPORTED) == REPORT
+    assert found.pop(REPORTED) == report_copy.drift_report(site().checks[-1], site())
     assert found.pop("year.html") == b"a year"
     assert list(found) == list(rendered)
 
@@ -138,6 +176,39 @@ def test_drift_page_has_a_cell_for_each_input_and_window(rendered: dict[str, str
     assert f'href="{REPORTED}"' in page
     assert "No report: s3://lake/report.html: no such object" in page
     assert "7.3 alerts a day" in page
+
+
+def test_telephone_shows_the_latest_windows_of_the_heat_table(rendered: dict[str, str]) -> None:
+    """The others are hidden there, which the page says; every table of the site is a list there."""
+    page = rendered["drift.html"]
+    heads = re.findall(r'<th scope="col"( class="older")? title', page)
+    assert [bool(each) for each in heads] == [True] * 6 + [False] * 5
+    assert "The latest 5 of 11 windows; a wider screen shows all." in page
+    tables = re.findall(r"<table[^>]*>", "".join(rendered.values()))
+    assert {each.partition(" style")[0].rstrip(">") for each in tables} == {
+        '<table class="heat"',
+        '<table class="stacked"',
+    }
+
+
+def test_month_with_an_alarm_does_not_look_calm() -> None:
+    """Its check that found nothing has a badge, and the request with its answer comes before the headline."""
+    quiet = site().checks[-2]
+    waiting = dataclasses.replace(asked("daily_fraud_rate", month=4), resolution=None)
+    periods = (period(2, at(4, 2), None),)
+    page = pages.render(site(requests=(waiting,), periods=periods), LINKED)["drift.html"]
+    entry = page[page.index('1 to 30 April 2026 <span class="kind gate-failure">needs action: alarm</span>') :]
+    said = entry.index('<p class="what">The daily test raised the alarm: concept drift, on 15 April 2026')
+    assert said < entry.index(f"<p>{quiet.headline}.</p>")
+
+
+def test_simulation_is_named_on_every_page() -> None:
+    """A demo is not taken for an account, nor its script for a person."""
+    made = pages.render(site(simulated=True, scripted_reviewer="carol"), LINKED)
+    for page in made.values():
+        assert "A demo on emulators" in page
+        assert "The reviewer carol is a script, not a person." in page
+    assert all("simulation" not in page.partition("</style>")[2] for page in pages.render(site(), LINKED).values())
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +239,8 @@ def test_page_fits_and_has_enough_contrast(tab: Tab, folder: Path, name: str, wi
     """No overflow, contrast of 4.5 or more, no errors, no requests, also unfolded; everything has a name."""
     check_page(tab, (folder / name).as_uri(), width=width, dark=dark)
     assert tab.value(NAMELESS) == []
+    if width == 390:
+        assert tab.value(CUT) == []
 
 
 @PAGES

@@ -1,0 +1,97 @@
+"""Why a retrain was requested, from its evidence, and in which window of a drift check it belongs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.site import request_causes
+from ml.site.values import Request
+from tests.site.sites import OPEN, RESOLVED, at, check, request, resolution
+
+
+def asked(statistic: str | None, *windows: tuple[object, object], month: int = 5, day: int = 15) -> Request:
+    """A request of 2026 with the statistic and windows that fired in its evidence; resolved by model 0003."""
+    made = request(OPEN, at(month, day), resolution(OPEN, Path("model-config/approvals/0003.yaml")))
+    evidence: dict[str, Any] = {"findings": [{"statistic": statistic}]} if statistic else {"x": 1}
+    if windows:
+        evidence["windows"] = [{"start": start, "end": end, "fired": True} for start, end in windows]
+    return dataclasses.replace(made, request=made.request.model_copy(update={"evidence": evidence}))
+
+
+@pytest.mark.parametrize(
+    ("statistic", "cause", "title"),
+    [
+        ("daily_fraud_rate", "alarm", "The daily test raised the alarm: concept drift"),
+        ("daily_new_pattern_frauds", "end", "A retrain was requested: the new pattern has ended"),
+        (
+            "days_since_onset",
+            "schedule",
+            "Another adaptation was requested: more labels of a known pattern, no new drift",
+        ),
+        ("psi", "windows", "A retrain was requested: data drift"),
+        (None, "windows", "A retrain was requested: data drift"),
+    ],
+)
+def test_cause_is_that_of_the_evidence(statistic: str | None, cause: str, title: str) -> None:
+    """A repeated adaptation is no new concept drift, although its request has that cause."""
+    item = asked(statistic)
+    assert (request_causes.cause(item), request_causes.title(item)) == (cause, title)
+
+
+def months(item: Request) -> list[int]:
+    """The months, of January to August, whose checks list the request."""
+    return [month for month in range(1, 9) if request_causes.of_window(check(month, 1, {}), [item]) == (item,)]
+
+
+def test_request_of_a_person_belongs_to_the_window_of_its_commit() -> None:
+    """It names no window; it is no alarm."""
+    assert months(asked(None)) == [5]
+    assert request_causes.alarms(check(5, 1, {}), [asked("psi")]) == ()
+
+
+def test_request_belongs_to_the_latest_window_that_fired() -> None:
+    """The check of April ran on 1 May, and that of concept drift in April in June, when labels were mature."""
+    windows = ((at(3, 1, 0), at(4, 1, 0)), (at(4, 1, 0), at(5, 1, 0)))
+    assert months(asked("psi", *windows, month=5, day=1)) == [4]
+    assert months(asked("recall", *windows, month=6, day=20)) == [4]
+    assert months(asked("psi", *reversed(windows), month=5, day=1)) == [4]
+
+
+def test_later_adaptation_and_end_of_a_pattern_belong_to_the_window_of_their_last_day() -> None:
+    """Their days begin with the onset of what they are about, which was months ago."""
+    for statistic in ("days_since_onset", "daily_new_pattern_frauds"):
+        assert months(asked(statistic, (at(2, 10, 0), at(5, 15, 0)))) == [5]
+        assert months(asked(statistic, (at(2, 10, 0), at(6, 1, 0)), month=6, day=1)) == [5]
+
+
+@pytest.mark.parametrize("onset", ["2026-03-20T00:00:00Z", "2026-03-20", at(3, 20)])
+def test_alarm_belongs_to_every_window_of_its_days(onset: object) -> None:
+    """An alarm of 1 June about drift since March is on March, April and May, and not on June."""
+    item = asked("daily_fraud_rate", (onset, "2026-06-01T00:00:00Z"), month=6, day=1)
+    assert months(item) == [3, 4, 5]
+    assert request_causes.alarms(check(4, 1, {}), [item]) == (item,)
+
+
+@pytest.mark.parametrize("windows", ["none", [3], [{"start": "soon", "end": 3, "fired": True}], [{"fired": "yes"}]])
+def test_windows_may_be_unknown(windows: object) -> None:
+    """A person may have written the request: it belongs to the window of its commit."""
+    made = asked("daily_fraud_rate")
+    evidence = {**made.request.evidence, "windows": windows}
+    changed = dataclasses.replace(made, request=made.request.model_copy(update={"evidence": evidence}))
+    assert months(changed) == [5]
+
+
+def test_sentence_has_time_figure_and_answer() -> None:
+    """And a request without an answer is open."""
+    said = request_causes.sentence(asked("daily_fraud_rate"))
+    assert said.startswith(
+        "The daily test raised the alarm: concept drift, on 15 May 2026, 06:00 UTC. Data drift in 2 "
+    )
+    assert said.endswith("It led to model 0003.")
+    assert request_causes.outcome(request(OPEN, at(5), None)) == "It is open."
+    failed = request(RESOLVED, at(4), resolution(RESOLVED, Path("x.yaml"), failed=True))
+    assert request_causes.outcome(failed) == "Its model failed the gate."
