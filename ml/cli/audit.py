@@ -1,4 +1,4 @@
-"""`fraudops explain`, `history`, `status` and `reproduce`: what happened and why, and whether sources agree."""
+"""`fraudops explain`, `history`, `status`, `self-heal` and `reproduce`: what happened, and whether sources agree."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml.cli.options import HERE, OnGithub, Repo, View, day, group, moment, verb
+from ml.errors import UsageError
 
 if TYPE_CHECKING:
     from ml.commands.explain import Decision
@@ -60,15 +61,50 @@ def status(
         bool,
         typer.Option("--report", help="For workflows: write summary and warnings; differences are no error."),
     ] = False,
+    hand_over: Annotated[
+        bool,
+        typer.Option("--hand-over", help="For workflows: write differences as a step output for `self-heal`."),
+    ] = False,
+    staging: Annotated[bool, typer.Option("--staging", help="Compare staging in place of production.")] = False,
     repo: Repo = HERE,
 ) -> View:
     """Compare Git with the cloud and name every difference; change nothing."""
     from ml.commands import status as comparing
 
-    result = comparing.status(repo, repository=repository)
+    if staging and hand_over:
+        raise UsageError("--hand-over is for production, which alone is put back by itself; leave --staging out")
+    result = comparing.status(repo, repository=repository, staging=staging)
     if report:
         comparing.report(result)
+    if hand_over:
+        comparing.hand_over(repo, result, repository=repository)
     return View(value=result, text=result.text, error=None if report else result.error)
+
+
+@verb(app, "self-heal", example='FRAUDOPS_HAND_OVER="$(cat differences.yaml)" fraudops self-heal')
+def self_heal(
+    document: Annotated[
+        str,
+        typer.Option(
+            "--document",
+            envvar="FRAUDOPS_HAND_OVER",
+            metavar="YAML",
+            help="The step output `differences` of `fraudops status --hand-over`.",
+        ),
+    ],
+    repo: Repo = HERE,
+) -> View:
+    """Start deploy.yml, once, for differences from Git that it puts back; needs no AWS account."""
+    from ml.commands.self_heal import self_heal as run
+
+    result = run(repo, document=document)
+    rows: list[tuple[str, Any]] = [
+        ("action", result.action),
+        ("reason", result.reason),
+        ("subjects", ", ".join(result.subjects) or "none"),
+        ("issue", result.issue),
+    ]
+    return View(value=result, rows=rows)
 
 
 @verb(app, example="fraudops reproduce 3")

@@ -154,7 +154,7 @@ def data_synthesise(
     from ml.simulate import stand_in_data, table_files
 
     if not out.name.endswith(table_files.ENDINGS):
-        raise typer.BadParameter(f"must end in {', '.join(table_files.ENDINGS)} (got {out})", param_hint="--out")
+        raise typer.BadParameter(f"must end in {', '.join(table_files.ENDINGS)} (got {str(out)!r})", param_hint="--out")
     if months is not None and not start:
         raise typer.BadParameter("needs --start, the first day of the first month", param_hint="--months")
     source = profiles.read() if profile is None else profiles.read(profile)

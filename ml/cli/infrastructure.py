@@ -14,7 +14,9 @@ infra = group("Plan and apply changes of infra/.")
 
 @verb(app, example="fraudops bootstrap --repository OWNER/NAME --configure")
 def bootstrap(
-    notify: Annotated[str | None, typer.Option(help="An e-mail address for refused and failed deployments.")] = None,
+    notify: Annotated[
+        str | None, typer.Option(help="An e-mail address for alarms, and for refused and failed deployments.")
+    ] = None,
     repository: Annotated[
         str | None,
         typer.Option(metavar="OWNER/NAME", callback=owner_and_name, help="The repository whose workflows get roles."),
@@ -66,6 +68,10 @@ def bootstrap(
             help="A setting of infra/platform.yaml, such as Encryption=customer-key; the template describes each.",
         ),
     ] = None,
+    staging: Annotated[
+        bool,
+        typer.Option("--staging", help="Create staging's stack, which FRAUDOPS_STACK names, and its workflow's role."),
+    ] = False,
     repo: Repo = HERE,
 ) -> View:
     """Create or update the platform and the workflows' roles in an account."""
@@ -89,6 +95,7 @@ def bootstrap(
         if protect
         else None,
         code_owner=code_owner,
+        staging=staging,
     )
     states = {name: f" ({state})" for name, state in result.configured.items()}
     return View(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ml.cli.options import HERE, Repo, View, group, verb
-from ml.errors import CloudError
+from ml.cli.options import HERE, Command, Json, Repo, View, existing, group, verb
+from ml.errors import CloudError, UsageError
 
 Folder = Annotated[Path, typer.Option("--dir", help="Where the emulators keep state, logs and job folders.")]
 LOCAL = Path(".fraudops/local")
 app = group("Play the loop on this machine.")
 local = group("Run the AWS and GitHub emulators on loopback.")
+
+
+class Scene(StrEnum):
+    """What a run of chaos plays, as in `ml.playground.chaos.shard`."""
+
+    TRAINING = "training"
+    WHOLE = "whole"
+    WATCH = "watch"
 
 
 class EmulatorsMissing(CloudError):
@@ -71,13 +80,13 @@ def _of_running(rows: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [row for row in rows if row[0] != "ended"]
 
 
-@local.command("env", epilog='Example: eval "$(fraudops local env)"')
-def local_env(folder: Folder = LOCAL) -> None:
-    """Print shell lines that point AWS's and GitHub's clients, and gh, at the emulators."""
+@verb(local, "env", example='eval "$(fraudops local env)"')
+def local_env(folder: Folder = LOCAL) -> View:
+    """Print shell lines that point AWS's and GitHub's clients, and gh, at the emulators; as JSON, the variables."""
     _require_emulators()
     from ml.playground import daemon
 
-    typer.echo(daemon.exports(folder))
+    return View(value=daemon.shell_environment(folder), text=daemon.exports(folder))
 
 
 @verb(local, "chaos", example="fraudops local chaos --seed 7")
@@ -87,9 +96,13 @@ def local_chaos(
     results: Annotated[
         Path | None, typer.Option(help="File that gets one JSON line per run; seeds in it are not run again.")
     ] = None,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Also a second model, a rollback and a failed gate in each run.")
-    ] = False,
+    scene: Annotated[
+        Scene,
+        typer.Option(
+            help="What each run plays: training, from nothing to a served model; whole, also a second model, a "
+            "rollback and a failed gate; watch, labels, a drift check and the request for a retrain."
+        ),
+    ] = Scene.TRAINING,
     repo: Repo = HERE,
 ) -> View:
     """Run the loop under seeded faults of AWS, GitHub and the machine, and check its invariants."""
@@ -97,7 +110,7 @@ def local_chaos(
     from ml.errors import FraudopsError
     from ml.playground.chaos import shard
 
-    played = shard.run(repo.resolve(), range(seed, seed + runs), results=results, whole=whole)
+    played = shard.run(repo.resolve(), range(seed, seed + runs), results=results, scene=scene.value)
     bad = [f"seed {each.seed}: {violation}" for each in played for violation in each.violations]
     return View(
         value=[each.as_json() for each in played],
@@ -106,21 +119,33 @@ def local_chaos(
     )
 
 
-@app.command(epilog="Example: fraudops demo --seed 3")
+@app.command(cls=Command, epilog="Example: fraudops demo --seed 3")
 def demo(
-    path: Annotated[Path | None, typer.Option("--data", help="Real transactions instead of stand-in data.")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option("--data", callback=existing, help="Real transactions instead of stand-in data."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the stand-in data.")] = 0,
     out: Annotated[Path, typer.Option(help="Output folder; emptied first.")] = Path("build/demo"),
     repo: Repo = HERE,
+    json: Json = False,
 ) -> None:
-    """Play one round: from a commit to a served model, a challenger and a rollback. Leaves no process running."""
+    """Play one round: from a commit to a served model, a challenger and a rollback. Leaves no process running.
+
+    With --json the last screen is the content of summary.json.
+    """
     _require_emulators()
+    from ml import render
     from ml.playground.demo_round import run
 
-    run(repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed)
+    summary = run(
+        repo.resolve(), out=out.resolve(), data=path.resolve() if path else None, seed=seed, last_screen=not json
+    )
+    if json:
+        typer.echo(render.as_json(summary))
 
 
-@app.command(epilog="Example: fraudops simulate --months 12 --seed 1 --scenario concept-only")
+@app.command(cls=Command, epilog="Example: fraudops simulate --months 12 --seed 1 --scenario concept-only")
 def simulate(
     months: Annotated[int, typer.Option(min=1, max=120, help="How many months to play.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the traffic; the same seed gives the same year.")] = 0,
@@ -138,12 +163,21 @@ def simulate(
         Path | None, typer.Option(help="Folder for summary.json and the last model; --out by default.")
     ] = None,
     repo: Repo = HERE,
+    json: Json = False,
 ) -> None:
-    """Play a year of drifting traffic through the real loop, beside a control year without retraining."""
-    _require_emulators()
-    from ml.playground.simulated_year import run
+    """Play a year of drifting traffic through the real loop, beside a control year without retraining.
 
-    run(
+    With --json the last screen is the content of report.json.
+    """
+    _require_emulators()
+    from ml import render
+    from ml.playground.simulated_year import run
+    from ml.simulate.scenario import names
+
+    if not scenario.endswith((".yaml", ".yml")) and scenario not in names():
+        raise UsageError(f"--scenario must be one of {', '.join(names())}, or a path to a .yaml (got {scenario!r})")
+
+    report = run(
         repo.resolve(),
         out=out.resolve(),
         scenario_name=scenario,
@@ -152,4 +186,7 @@ def simulate(
         months=months,
         keep=keep.resolve() if keep else None,
         profile=profile.resolve() if profile else None,
+        last_screen=not json,
     )
+    if json:
+        typer.echo(render.as_json(report))

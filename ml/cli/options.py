@@ -12,18 +12,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from ml.config import Window
 
 HERE = Path()
+_EXPECTED = {
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""What a value must be, by the type of pydantic's error."""
+_OTHER = re.compile(r"^Value error, |\.$")
+"""What pydantic adds to typer's own message about a choice, which names the value."""
 _OWNER_AND_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
     "rich_markup_mode": "rich",
     "pretty_exceptions_enable": False,
 }
-Repo = Annotated[Path, typer.Option("--repo", help="The repository's root.", show_default="here")]
+
+
+def folder(path: Path) -> Path:
+    """`path` if there is such a folder; a usage error otherwise, in place of one about the first file below it."""
+    if not path.is_dir():
+        raise typer.BadParameter(f"must be a folder, the root of a clone (got {str(path)!r})")
+    return path
+
+
+def existing(path: Path | None) -> Path | None:
+    """`path` if it exists; a usage error before any work otherwise."""
+    if path is not None and not path.exists():
+        raise typer.BadParameter(f"must be a file or a folder (got {str(path)!r})")
+    return path
+
+
+Repo = Annotated[Path, typer.Option("--repo", callback=folder, help="The repository's root.", show_default="here")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Merge = Annotated[bool, typer.Option("--merge", help="Merge the branch into main, which must be checked out.")]
 Registry = Annotated[
@@ -57,6 +84,28 @@ class View:
     error: Exception | None = None
 
 
+class Command(TyperCommand):
+    """A verb whose usage errors name the expectation and the value, also of a number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the command line. typer alone reports a wrong number in pydantic's words and without the value."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = _expected(error.__cause__) or error.message
+            raise
+
+
+def _expected(cause: BaseException | None) -> str:
+    """What a value had to be, from the error of pydantic that typer reports; '' if it is another one."""
+    errors = getattr(cause, "errors", None)  # typer takes pydantic's errors apart in the same way
+    if errors is None:
+        return ""
+    found = errors()[0]
+    words = _EXPECTED.get(found["type"])
+    return f"{words.format(**found.get('ctx', {}))} (got {found['input']!r})" if words else _OTHER.sub("", found["msg"])
+
+
 def verb(app: typer.Typer, name: str | None = None, *, example: str) -> Callable[[Callable[..., Any]], Any]:
     """Registers a function as a verb of `app`: adds `--json`, and prints what the function returns.
 
@@ -82,7 +131,7 @@ def verb(app: typer.Typer, name: str | None = None, *, example: str) -> Callable
             parameters=[*parameters, option], return_annotation=None
         )
         command.__annotations__ = {**hints, "json": Json}
-        app.command(name, epilog=f"Example: {example}")(command)
+        app.command(name, cls=Command, epilog=f"Example: {example}")(command)
         return function
 
     return register
@@ -149,7 +198,9 @@ def moment(text: str | None, option: str) -> datetime | None:
     """`text` as a time, in UTC if it has no offset; a usage error that names `option` if it is none."""
     try:
         found = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        if found is not None and found.tzinfo is not None:
+            found.astimezone(UTC)  # an offset may lead out of the years 1 to 9999
+    except (ValueError, OverflowError):
         message = f"must be ISO 8601, as 2013-09-01T00:00:00Z (got {text!r})"
         raise typer.BadParameter(message, param_hint=option) from None
     return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,14 +1,15 @@
-"""`fraudops approve`, `deploy`, `rollback`, `serving-image`: which model serves, and in what."""
+"""`fraudops approve`, `deploy`, `shadow`, `promote`, `rollback`, `serving-image`: which model serves, and in what."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ml.cli.options import HERE, Merge, Repo, View, group, verb
 
-app = group("Approve, deploy, roll back.")
+app = group("Approve, deploy, promote, roll back.")
 
 
 @verb(app, example="fraudops approve arn:aws:sagemaker:…:model-package/fraudops-model/3 --merge")
@@ -35,13 +36,14 @@ def approve(
 @verb(app, example="fraudops deploy")
 def deploy(
     reason: Annotated[str, typer.Option(envvar="FRAUDOPS_REASON", help="Why it is deployed again.")] = "",
+    staging: Annotated[bool, typer.Option("--staging", help="Deploy staging in place of production.")] = False,
     repo: Repo = HERE,
 ) -> View:
     """Deploy the model that the checked-out commit names, and verify that it serves."""
     from ml import render
     from ml.commands.deploy import deploy as run
 
-    result = run(repo, reason=reason)
+    result = run(repo, reason=reason, staging=staging)
     rows = dict(render.fields(result))
     if result.smoke is not None:
         rows["smoke"] = (
@@ -53,18 +55,45 @@ def deploy(
     return View(value=result, rows=rows.items())
 
 
+@verb(app, example="fraudops shadow && fraudops promote --propose")
+def shadow(
+    if_due: Annotated[
+        bool, typer.Option("--if-due", help="Do nothing before the time of the roll-out's shadow is over.")
+    ] = False,
+    repo: Repo = HERE,
+) -> Any:
+    """Score a copy of production's traffic with the model of staging, and compare the two."""
+    from ml.commands.shadow import shadow as run
+    from ml.commands.shadow import shadow_if_due
+
+    return shadow_if_due(repo) if if_due else run(repo)
+
+
+@verb(app, example="fraudops promote --merge && fraudops deploy")
+def promote(
+    merge: Merge = False,
+    propose: Annotated[bool, typer.Option("--propose", help="Push the branch and open its pull request.")] = False,
+    repo: Repo = HERE,
+) -> Any:
+    """Prepare the change that moves the model of staging to production."""
+    from ml.commands.promote import promote as run
+
+    return run(repo, merge=merge, propose=propose)
+
+
 @verb(app, example="fraudops rollback --to 3 --merge && fraudops deploy")
 def rollback(
     to: Annotated[int | None, typer.Option(help="The approval to return to; the former one by default.")] = None,
     merge: Merge = False,
     propose: Annotated[bool, typer.Option("--propose", help="Push the branch and open its pull request.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="The deployment of what main names has failed.")] = False,
+    staging: Annotated[bool, typer.Option("--staging", help="Roll back staging in place of production.")] = False,
     repo: Repo = HERE,
 ) -> Any:
     """Prepare the revert of the pointer's commit, to a model that served before."""
     from ml.commands.rollback import rollback as run
 
-    return run(repo, to=to, merge=merge, propose=propose, failed=failed)
+    return run(repo, to=to, merge=merge, propose=propose, failed=failed, staging=staging)
 
 
 @verb(app, example="fraudops serving-image --base-image python:3.12-slim@sha256:…")
@@ -72,9 +101,15 @@ def serving_image(
     base_image: Annotated[
         str, typer.Option(envvar="FRAUDOPS_SERVING_BASE_IMAGE", help="The Python 3.12 image, by its digest.")
     ] = "",
+    bill_of_materials: Annotated[
+        Path | None,
+        typer.Option(
+            "--sbom", metavar="FILE", envvar="FRAUDOPS_SBOM", help="Write the image's packages, as CycloneDX."
+        ),
+    ] = None,
     repo: Repo = HERE,
 ) -> Any:
     """Build the optional serving image with docker, and push it to ECR."""
     from ml.commands.serving_image import build as run
 
-    return run(repo, base_image=base_image)
+    return run(repo, base_image=base_image, bill_of_materials=bill_of_materials)

@@ -61,4 +61,10 @@ def _renamed(path: Path | None) -> dict[str, str]:
     """The mapping `renamed` of the data.yaml at `path`; none without one."""
     from ml import config
 
-    return {} if path is None else config.read(Path(), path, config.DataFile).renamed
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"must be a file, as model-config/training/data.yaml (got {str(path)!r})", param_hint="--names"
+        )
+    return config.read(Path(), path, config.DataFile).renamed

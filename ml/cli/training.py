@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,21 +17,23 @@ pipeline = group("Show the SageMaker pipeline that trains.")
 Outcome = Annotated[Path, typer.Option(metavar="FILE", help="The file that `fraudops train --outcome` wrote.")]
 
 
-@pipeline.command("definition", epilog="Example: fraudops pipeline definition --bucket my-lake > definition.json")
+@verb(pipeline, "definition", example="fraudops pipeline definition --bucket my-lake > definition.json")
 def pipeline_definition(
     bucket: Annotated[str | None, typer.Option(help="Offline: the lake's bucket.")] = None,
     role: Annotated[str | None, typer.Option(help="Offline: the execution role's ARN.")] = None,
     group: Annotated[str | None, typer.Option(help="Offline: the model package group.")] = None,
     region: Annotated[str | None, typer.Option(help="Offline: the region.")] = None,
     repo: Repo = HERE,
-) -> None:
+) -> View:
     """Print the pipeline definition that SageMaker would get, for the platform stack or for the offline options.
 
-    An offline option that is left out becomes a placeholder, which a line on standard error names.
+    It is JSON with and without --json. An offline option that is left out becomes a placeholder, which a line on
+    standard error names.
     """
     from ml.commands.pipeline_definition import definition
 
-    typer.echo(definition(repo, bucket=bucket, role=role, group=group, region=region))
+    text = definition(repo, bucket=bucket, role=role, group=group, region=region)
+    return View(value=json.loads(text), text=text)
 
 
 @verb(app, example="fraudops train --start 2013-09-01T00:00:00Z")

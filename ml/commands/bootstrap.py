@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml.aws import lambda_concurrency, log_groups
 from ml.aws import platform_stack as platform
-from ml.aws.cloudformation import platform_source, retained_names, stack, stack_names
+from ml.aws.cloudformation import platform_source, retained_names, stack, stack_names, staging_role
 from ml.aws.cloudformation import workflow_roles as identity
 from ml.aws.cloudformation.platform_source import FUNCTION, IDENTITY, TEMPLATE, Source
 from ml.aws.cloudformation.workflow_roles import Trusted
@@ -83,11 +83,12 @@ def bootstrap(
     without_environments: bool = False,
     protect: Protection | None = None,
     code_owner: str | None = None,
+    staging: bool = False,
 ) -> Bootstrapped:
     """Creates or updates both stacks from infra/ below `root`, for the endpoint that serving/production.yaml names.
 
     Args:
-        notify: an e-mail address for refused and failed deployments; None keeps the present one.
+        notify: an e-mail address for alarms and for refused and failed deployments; None keeps the present one.
         repository: OWNER/NAME of the repository whose workflows get roles; None keeps the present one.
         configure: also set the repository's variables, with the token GITHUB_TOKEN.
         reserve_concurrency: concurrent executions reserved for the deploy function, 0 for none; None keeps the present
@@ -97,6 +98,8 @@ def bootstrap(
         without_environments: the roles trust main instead of one environment each.
         protect: with `configure`, set the rules of main and the reviewers of `production`, which need a second person.
         code_owner: @LOGIN or @ORG/TEAM, for which .github/CODEOWNERS is written into `root` unless there is one.
+        staging: for the endpoint of serving/staging.yaml, in the stack that FRAUDOPS_STACK names, `staging-NAME`. With
+            `repository` its workflow deploy-staging.yml gets a role, which every later run updates.
 
     Raises:
         Refused: the caller is the account's root user, the stack's name overlaps with that of another stack, another
@@ -109,15 +112,14 @@ def bootstrap(
         GitHubError: GitHub shows no such repository, and nothing was changed. Or the variables could not be set: both
             stacks exist, and a rerun continues with the variables.
     """
-    if repository is None and (configure or without_environments):
-        raise UsageError("to configure a repository, name it: --repository OWNER/NAME")
+    _require_fitting_options(repository, configures=configure or without_environments, staging=staging)
     given = platform_source.settings(settings_given)
     if code_owner is not None:
         code_owners.text(code_owner)  # refuses another form before anything is changed
     if protect is not None and not configure:
         raise UsageError("the rules of main are set with the repository's variables: add --configure to --protect")
     platform.refuse_root()
-    made, name = platform_source.source(root), platform.stack_name()
+    made, name = platform_source.source(root, staging=staging), platform.stack_name()
     if meeting := stack_names.overlap() or stack_names.same_endpoint(made.parameters["EndpointName"]):
         raise Refused(f"{meeting}; nothing was changed")
     before = platform.describe_stack(name)
@@ -142,22 +144,19 @@ def bootstrap(
         applied = stack.apply(name, made.template, parameters)
     where = platform.read()
     trusted = _trusted(repository, environments=not without_environments) if repository is not None else None
-    let_in, outputs = _let_in(root, trusted, where, made)
-    values = {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": name, **identity.variables(outputs)} if let_in else {}
-    if let_in:
+    let_in, values, boundary = _let_in(root, trusted, where, made, staging=staging)
+    if boundary is not None:
         # After the first run only: the boundary of the platform's roles is made together with the workflows' roles,
         # which need the platform's outputs.
         with stage(f"Permissions boundary of the roles of {name}"):
-            bounded = stack.apply(
-                name, made.template, made.parameters | {identity.BOUNDARY: outputs[identity.BOUNDARY]}
-            )
+            bounded = stack.apply(name, made.template, made.parameters | {identity.BOUNDARY: boundary})
         applied = applied if applied.state != "unchanged" else bounded
     configured: Mapping[str, str] = {}
     missing: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     if configure and repository is not None:
         configured = _configure(repository, values, protect)
-        missing, unanswered = _read_back(root, repository)
+        missing, unanswered = ((), ()) if staging else _read_back(root, repository)
     return Bootstrapped(
         state=applied.state,
         stack=name,
@@ -167,12 +166,25 @@ def bootstrap(
         identity=let_in,
         variables=values,
         configured=configured,
-        settings=_settings(repository, values, (missing, unanswered) if configured else None)
+        settings=_STAGING_NEXT
+        if staging
+        else _settings(repository, values, (missing, unanswered) if configured else None)
         if let_in
         else _NOBODY_LET_IN,
         missing=missing,
         unanswered=unanswered,
     )
+
+
+def _require_fitting_options(repository: str | None, *, configures: bool, staging: bool) -> None:
+    """Raises UsageError if one option lacks another, or contradicts the stack's name."""
+    if repository is None and configures:
+        raise UsageError("to configure a repository, name it: --repository OWNER/NAME")
+    if staging and not platform.is_staging(platform.stack_name()):
+        raise UsageError(
+            "the stack of staging is named staging-NAME for a platform NAME: set FRAUDOPS_STACK to "
+            f"staging-{platform.stack_name()} for this command"
+        )
 
 
 def _settings(
@@ -202,6 +214,11 @@ def _read_back(root: Path, repository: str) -> tuple[tuple[str, ...], tuple[str,
     missing = tuple(f"{check.subject}: {check.detail}" for check in found if check.state == "will fail")
     return missing, tuple(check.subject for check in found if check.state == "cannot tell")
 
+
+_STAGING_NEXT = (
+    "Then, with FRAUDOPS_STACK as it was: fraudops deploy --staging; or, with the variable FRAUDOPS_ROLE_STAGING and "
+    "the environment `staging`: gh workflow run deploy-staging.yml",
+)
 
 _NOBODY_LET_IN = (
     "No repository's workflows have roles yet: run `fraudops bootstrap --repository OWNER/NAME`, or with "
@@ -233,15 +250,23 @@ def _refuse_retained_names(stack_name: str) -> None:
 
 
 def _let_in(
-    root: Path, trusted: Trusted | None, where: platform.Platform, made: Source
-) -> tuple[State | None, dict[str, str]]:
+    root: Path, trusted: Trusted | None, where: platform.Platform, made: Source, *, staging: bool
+) -> tuple[State | None, dict[str, str], str | None]:
+    """The state of the roles, None if no repository has access; the repository's variables; the platform's boundary."""
     name = identity.stack_name()
+    if staging:
+        if trusted is None and not staging_role.exists():
+            return None, {}, None
+        with stage(f"Stack {name} from {staging_role.TEMPLATE}"):
+            role = staging_role.apply(staging_role.template(root), where, trusted)
+        return role.state, staging_role.variables(role), None
     if trusted is None and platform.describe_stack(name) is None:
-        return None, {}
+        return None, {}, None
     template = platform_source.identity_template(root)
     with stage(f"Stack {name} from {IDENTITY}"):
         applied = identity.apply(template, platform_source.identity_parameters(where, made), trusted)
-    return applied.state, applied.outputs
+    named = {"FRAUDOPS_REGION": where.region, "FRAUDOPS_STACK": platform.stack_name()}
+    return applied.state, named | identity.variables(applied.outputs), applied.outputs[identity.BOUNDARY]
 
 
 def _trusted(repository: str, *, environments: bool) -> Trusted:

@@ -3,7 +3,7 @@
 It verifies the package and the signed statement of how it was trained, writes deploy/desired.json and approves exactly
 one package. The deploy Lambda updates the endpoint. Then it waits for the Lambda and the endpoint and runs the smoke
 test. It records the result below deploy/history/ and as a GitHub deployment. It is idempotent: a second run applies
-what main names then.
+what main names then. For staging it does the same with staging's pointer, stack and copy of the package.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ml.gitops import approvals
 from ml.gitops import serving_pointer as serving
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
-from ml.records import approval_verification, bot_pull_requests, model_archive, provenance
-from ml.release import rollout, step_summary
+from ml.records import approval_gate, approval_verification, bot_pull_requests, model_archive, provenance, stage_package
+from ml.release import endpoint_scaling, rollout, step_summary
 from ml.release import smoke_test as smoke
 from ml.release.canary_watch import CanaryWatch
 from ml.release.result import DeploymentResult
@@ -43,13 +43,21 @@ class _Plan:
     serving: config.ServingFile
     serving_sha256: str
     record: config.ApprovalRecord
+    file: Path
+    """The serving file: production's or staging's."""
+
+    @property
+    def staging(self) -> bool:
+        """Whether staging is deployed."""
+        return self.file == config.STAGING
 
 
-def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentResult:
+def deploy(root: Path, *, main: str = "main", reason: str = "", staging: bool = False) -> DeploymentResult:
     """Deploys the approval that the serving pointer of the checked-out commit of `main` names.
 
     Args:
         reason: why it is deployed again; shown on GitHub.
+        staging: deploys staging in place of production.
 
     Raises:
         Refused: the pointer, its record, the registry and S3 do not agree, or the caller is root; nothing was changed.
@@ -58,7 +66,7 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
         CloudError: AWS cannot be reached; run it again.
     """
     repository = Repository.find(root)
-    plan = _plan(repository, main)
+    plan = _plan(repository, main, config.STAGING if staging else config.SERVING)
     if plan is None:
         nothing = DeploymentResult(state="nothing to deploy", commit=repository.head())
         runner_commands.summary(step_summary.deployed(nothing))
@@ -75,7 +83,8 @@ def deploy(root: Path, *, main: str = "main", reason: str = "") -> DeploymentRes
     if result.canary_warning:
         command(runner_commands.annotate("warning", result.canary_warning))
     status.succeeded(f"Approval {number:04d} serves ({result.state}); known transactions were scored as it scores them")
-    runner_commands.summary(step_summary.deployed(result, _close_stale(repository, number, main)))
+    closed = [] if staging else _close_stale(repository, number, main)  # only production's model is compared with
+    runner_commands.summary(step_summary.deployed(result, closed))
     return result
 
 
@@ -90,14 +99,12 @@ def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
 
 def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
     platform_stack.refuse_root()
-    where, allowed = platform_stack.read(), platform_stack.endpoint_name()
-    if plan.serving.endpoint != allowed:
-        raise Refused(
-            f"{config.SERVING}: endpoint is {plan.serving.endpoint}, and the platform serves on {allowed} only; "
-            "nothing was changed. To move the platform to it run `fraudops bootstrap`, then delete the former endpoint"
-        )
+    platform, where = _platforms(plan)
+    refusal = approval_gate.of_merge(repository, plan.record, plan.commit, plan.file)
+    if refusal is not None and not _has_served(plan, where.bucket):
+        raise Refused(refusal)
     with stage(f"Verifying approval {plan.record.approval:04d} against the registry"):
-        package = approval_verification.against_registry(plan.record, where)
+        package = approval_verification.against_registry(plan.record, platform)
         path = str(config.approval_path(plan.record.approval))
         artifact = model_archive.read(package, plan.record.artifact.sha256, path)
     with stage(f"Verifying the statement of provenance of approval {plan.record.approval:04d}"):
@@ -117,21 +124,31 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
     canary, not_compared = None, _why_not_compared(plan, before)
     if plan.serving.rollout.canary is not None and not_compared is None:
         canary = _canary(plan, plan.serving.rollout.canary, artifact, where.bucket, started)
+    if plan.staging:
+        with stage(f"Registering the same artifact in {where.package_group}"):
+            package = stage_package.ensure(plan.record, package, where)
     order = deployment_records.order(
-        identifier, plan.record, plan.serving, commit=plan.commit, serving_sha256=plan.serving_sha256
+        identifier,
+        plan.record,
+        plan.serving,
+        commit=plan.commit,
+        serving_sha256=plan.serving_sha256,
+        package_arn=package.arn,
     )
     answers = deployment_records.Answers(where.bucket)
-    with stage(f"Approving {package.arn} and no other"):
-        superseded = rollout.order(order, package, where)
     configuration, outcome, result, failure = None, None, None, None
+    superseded: tuple[str, ...] = ()
     try:
-        with stage(f"Waiting for {where.deploy_function} to answer"):
-            outcome = rollout.answer(answers, identifier, package.arn, limit)
-            configuration = outcome.endpoint_config or ""
-        with stage(f"Waiting for endpoint {name} to settle on {configuration}"):
-            rollout.wait(name, configuration, limit - (time.monotonic() - began), canary)
-        with stage("Scoring known transactions"):
-            result = smoke.check(name, artifact.model, plan.record.approval, token=identifier)
+        with endpoint_scaling.adjusted(plan.serving, warn=_annotate):
+            with stage(f"Approving {package.arn} and no other"):
+                superseded = rollout.order(order, package, where)
+            with stage(f"Waiting for {where.deploy_function} to answer"):
+                outcome = rollout.answer(answers, identifier, package.arn, limit)
+                configuration = outcome.endpoint_config or ""
+            with stage(f"Waiting for endpoint {name} to settle on {configuration}"):
+                rollout.wait(name, configuration, limit - (time.monotonic() - began), canary)
+            with stage("Scoring known transactions"):
+                result = smoke.check(name, artifact.model, plan.record.approval, token=identifier)
     except DeploymentFailed as error:
         failure = error
     uri = deployment_records.record(
@@ -140,7 +157,7 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
             approval=plan.record.approval,
             model_package_arn=package.arn,
             artifact_sha256=artifact.sha256,
-            artifact_uri=plan.record.artifact.uri,
+            artifact_uri=package.model_data_url,
             endpoint=name,
             endpoint_config=configuration,
             status="failed" if failure else "succeeded",
@@ -153,9 +170,14 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
         ),
     )
     if failure is not None or outcome is None:
+        again = "`fraudops deploy` again, or go back with `fraudops rollback`"
+        if plan.staging:
+            again = (
+                "`fraudops deploy --staging` again, or go back with `fraudops rollback --staging`; nothing is promoted"
+            )
         raise DeploymentFailed(
             f"Approval {plan.record.approval:04d} was not deployed: {failure}. Now {endpoint.serving(name)}. "
-            f"Remove the cause and run `fraudops deploy` again, or go back with `fraudops rollback`. See {uri}"
+            f"Remove the cause and run {again}. See {uri}"
         ) from failure
     return DeploymentResult(
         state=outcome.outcome,
@@ -173,6 +195,34 @@ def _deploy(repository: Repository, plan: _Plan) -> DeploymentResult:
         history_uri=uri,
         seconds=time.monotonic() - began,
     )
+
+
+def _has_served(plan: _Plan, bucket: str) -> bool:
+    """Whether a deployment of this approval has succeeded on the endpoint, so that this one approves nothing."""
+    served = (plan.record.approval, plan.record.artifact.sha256, plan.serving.endpoint, "succeeded")
+    return any(
+        (past.approval, past.artifact_sha256, past.endpoint, past.status) == served
+        for past in deployment_records.history(bucket)
+    )
+
+
+def _annotate(text: str) -> None:
+    command(runner_commands.annotate("error", text))
+
+
+def _platforms(plan: _Plan) -> tuple[platform_stack.Platform, platform_stack.Platform]:
+    """Production's platform and that of the stage to deploy; Refused if the stage serves on another endpoint."""
+    platform = platform_stack.read()
+    stack = platform_stack.staging_stack_name() if plan.staging else None
+    where = platform_stack.read(stack) if plan.staging else platform
+    allowed = platform_stack.endpoint_name(stack)
+    if plan.serving.endpoint != allowed:
+        raise Refused(
+            f"{plan.file}: endpoint is {plan.serving.endpoint}, and the platform serves on {allowed} only; "
+            f"nothing was changed. To move the platform to it run `fraudops bootstrap{' --staging' if stack else ''}`, "
+            "then delete the former endpoint"
+        )
+    return platform, where
 
 
 def _why_not_compared(plan: _Plan, before: endpoint.State | None) -> str | None:
@@ -199,8 +249,8 @@ def _canary(plan: _Plan, settings: config.Canary, model: Artifact, bucket: str, 
     return CanaryWatch(plan.serving.endpoint, settings, model.baseline, answers.new)
 
 
-def _plan(repository: Repository, main: str) -> _Plan | None:
-    """The approval that the serving pointer on `main` names; None if it names none."""
+def _plan(repository: Repository, main: str, file: Path) -> _Plan | None:
+    """The approval that the serving pointer in `file` on `main` names; None if it names none."""
     branch = repository.branch()
     if branch != main:
         raise GitError(
@@ -213,16 +263,16 @@ def _plan(repository: Repository, main: str) -> _Plan | None:
             "commit or stash the changes"
         )
     commit = repository.head()
-    text = serving.read_text(repository, commit)
-    pointed = serving.read(repository, commit)
+    text = serving.read_text(repository, commit, file)
+    pointed = serving.read(repository, commit, file)
     if pointed.approval is None:
-        note(f"{config.SERVING} says approval: null, so there is nothing to deploy; merge an approval first")
+        note(f"{file} says approval: null, so there is nothing to deploy; merge an approval first")
         return None
     record = approvals.read_record(repository, commit, pointed.approval)
     if record is None:
         raise Refused(
-            f"{config.SERVING} points at approval {pointed.approval:04d}, but {config.approval_path(pointed.approval)} "
+            f"{file} points at approval {pointed.approval:04d}, but {config.approval_path(pointed.approval)} "
             "is not in Git, so it was never approved; nothing was changed. Move the pointer back, or merge the approval"
         )
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return _Plan(commit=commit, serving=pointed, serving_sha256=digest, record=record)
+    return _Plan(commit=commit, serving=pointed, serving_sha256=digest, record=record, file=file)

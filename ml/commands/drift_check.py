@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from ml import clock, config
 from ml.aws import cloudwatch_metrics, platform_stack
 from ml.aws.capture import object_listing
 from ml.aws.cloudwatch_metrics import Point
+from ml.aws.labels.kept_manifests import KeptManifests
 from ml.console import command, note
 from ml.drift import (
     calendar,
@@ -30,6 +32,7 @@ from ml.drift import (
     missing_labels,
     request_text,
     step_summary,
+    suppressed_requests,
     training_window,
 )
 from ml.drift.calendar import Window
@@ -37,6 +40,8 @@ from ml.drift.concept_alarm import ConceptAlarm
 from ml.drift.drift_case import DriftCase, RequestOutcome, suppressed
 from ml.drift.missing_labels import NoLabels
 from ml.drift.request_evidence import alarm_detail
+from ml.drift.request_limits import RequestLimits
+from ml.drift.request_log import RequestLog
 from ml.drift.result import DriftCheckResult, NoTraffic, WindowVerdict
 from ml.drift.retrain_requester import RetrainRequester
 from ml.drift.window_monitor import Check, Monitor, history
@@ -49,6 +54,8 @@ from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.verdict import IMMATURE, NO_DATA
 from ml.workflow import runner_commands
 
+CREATED = ("requested", "proposed")
+"""The states of an outcome with a request."""
 NO_TRAFFIC, NO_LABELS = "no traffic", "no labels"
 _MAX_SKIPPED_WINDOWS = 12
 """Windows that one check evaluates at most after checks have not run for a long time."""
@@ -101,6 +108,7 @@ def check(
         rules=rules,
         serves=settings.approval,
     )
+    manifests = _kept_manifests(monitor)
     checks = [*_new_verdicts(monitor, chosen, rules), monitor.check(chosen)]
     past = history(monitor, checks[-1])
     alarm = concept_alarm.evaluate(monitor)
@@ -111,6 +119,7 @@ def check(
     no_labels = _missing_labels(monitor, past, rules, now)
     for each in checks:
         check_artifacts.write(monitor, each, past)
+    manifests.keep(monitor.label_objects)
     if latest:
         published = cloudwatch_metrics.publish(
             monitor.endpoint, check_artifacts.points(checks[-1], past, no_traffic, alarm, no_labels), at=now
@@ -121,25 +130,17 @@ def check(
     outcomes: list[RequestOutcome] = []
     needed = [case for case in cases if not case.unneeded]
     if github is not None:
-        model, gate = config.load_model(root), config.load_gate(root)
-        choose = partial(training_window.for_case, monitor.bucket, settings=model, gate=gate, rules=rules)
-        requester = RetrainRequester(github, Remote(repository), choose=choose, rules=rules, main=main)
-        if handed_over:
-            runner_commands.output(hand_over=hand_over.write([(case, choose(case)) for case in needed]))
-        else:
-            outcomes = requester.create(needed)
-        outcomes += [suppressed(case, case.unneeded) for case in cases if case.unneeded]
-        requester.close_circuit_breakers()
-        for outcome in outcomes:
-            note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
         _report_no_traffic(github, monitor, no_traffic, captured=settings.capture.sampling_percentage > 0)
         _report_no_labels(github, monitor, no_labels)
+        outcomes = _requests(root, github, monitor, cases, handed_over=handed_over, main=main)
+        for outcome in outcomes:
+            note(f"{outcome.request}: {outcome.state} ({outcome.reason})")
     if latest:
         _publish_completion(monitor.endpoint, now)
     result = _result(monitor, checks, needed, outcomes, no_traffic=no_traffic, no_labels=no_labels, alarm=alarm)
     runner_commands.output(
         verdict=result.verdict,
-        request=next((each.request for each in outcomes if each.state in ("requested", "proposed")), ""),
+        request=next((each.request for each in outcomes if each.state in CREATED), ""),
         no_traffic=str(no_traffic is not None).lower(),
     )
     runner_commands.summary(step_summary.drift_check(result, checks, past, handed_over=handed_over))
@@ -150,6 +151,38 @@ def check(
     return result
 
 
+def _requests(
+    root: Path, github: GitHub, monitor: Monitor, cases: Sequence[DriftCase], *, handed_over: bool, main: str
+) -> list[RequestOutcome]:
+    """Creates the requests of `cases` or hands them over, and records those that something holds back."""
+    rules, model, gate = monitor.file, config.load_model(root), config.load_gate(root)
+    choose = partial(training_window.for_case, monitor.bucket, settings=model, gate=gate, rules=rules)
+    requester = RetrainRequester(github, Remote(Repository.find(root)), choose=choose, rules=rules, main=main)
+    needed = [case for case in cases if not case.unneeded]
+    outcomes: list[RequestOutcome] = []
+    if handed_over:
+        windows = [(case, choose(case)) for case in needed]
+        runner_commands.output(hand_over=hand_over.write(windows))
+        log = RequestLog(Repository.find(root), "HEAD")
+        held_back = suppressed_requests.by_limits(windows, log, RequestLimits(log, rules))
+    else:
+        outcomes = requester.create(needed)
+        # Those behind a created one are covered by its training.
+        held_back = list(takewhile(lambda outcome: outcome.state not in CREATED, outcomes))
+    unneeded = [suppressed(case, case.unneeded) for case in cases if case.unneeded]
+    requester.close_circuit_breakers()
+    # Last, because no request or issue may depend on it.
+    suppressed_requests.record(monitor.checks, [*held_back, *unneeded], approval=monitor.serves)
+    return [*outcomes, *unneeded]
+
+
+def _kept_manifests(monitor: Monitor) -> KeptManifests:
+    kept = KeptManifests.restored(monitor.bucket, monitor.endpoint)
+    if kept.unusable:
+        command(runner_commands.annotate("warning", f"Every manifest of labels is read again: {kept.unusable}"))
+    return kept
+
+
 def _publish_completion(endpoint: str, now: datetime) -> None:
     """Publishes that the daily check has ended, also if nothing serves: an alarm fires after two days without it."""
     cloudwatch_metrics.publish(endpoint, [Point(name="Checks", value=1.0, unit="Count")], at=now)
@@ -158,7 +191,8 @@ def _publish_completion(endpoint: str, now: datetime) -> None:
 def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> list[Check]:
     """New verdicts on windows before `chosen`: skipped windows, and windows whose labels may have matured since.
 
-    Only windows that can still count against the champion are evaluated again.
+    Only windows that can still count against the champion are evaluated again. Also the verdicts of an aborted run,
+    which stored them and did not finish their reports.
     """
     stored = [window for window in monitor.checks.windows() if window[1] <= chosen[0]]
     whole = [window for window in stored if calendar.whole(window, rules.window)]
@@ -167,11 +201,12 @@ def _new_verdicts(monitor: Monitor, chosen: Window, rules: config.DriftFile) -> 
     champion = monitor.model(monitor.serves)
     for window in stored:
         before = monitor.stored(window) if clock.now() - window[1] <= calendar.MATURING_PERIOD else None
-        if before is None or not before.may_mature or not decision_policy.may_count(before, champion):
+        if before is None:
             continue
-        again = monitor.check(window)
-        if again.new:
-            checks.append(again)
+        if before.may_mature and decision_policy.may_count(before, champion):
+            before = monitor.check(window)
+        if before.new or not check_artifacts.are_written(before):
+            checks.append(before)
     return sorted(checks, key=lambda each: each.window)
 
 

@@ -18,6 +18,7 @@ from ml.console import note
 from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
+from ml.gitops.settings_changes import flat
 from ml.records import approval_verification
 from ml.validation.changed_records import changed_records
 from ml.workflow import changed_files as workflow_change
@@ -50,8 +51,14 @@ STARTS = (
     ),
     Start(
         workflow="deploy.yml",
-        below=("model-config/serving/",),
+        below=("model-config/serving/production.yaml",),
         does="deploys the approval that `model-config/serving/production.yaml` on main names",
+    ),
+    Start(
+        workflow="deploy-staging.yml",
+        below=("model-config/serving/staging.yaml",),
+        does="deploys the approval that `model-config/serving/staging.yaml` on main names to staging, if its "
+        "workflow has a role, and proposes the promotion",
     ),
     Start(workflow="infra.yml", below=("infra/",), does="applies the template; its own comment shows the change set"),
     Start(workflow="ci.yml", below=("",), does="checks main again"),
@@ -160,14 +167,16 @@ def _models(repository: Repository, change: Change) -> Iterator[str]:
     if new is None:
         yield f"There is no readable record of approval {_number(chosen)}; `validate` reports why."
         return
-    yield markdown.table(
-        ["", *([f"now: {_number(former)}"] if old else []), f"then: {_number(chosen)}"], _sides(old, new)
-    )
     if old is not None:
+        reason = markdown.text(new.champion.reason.rstrip(".")) if new.champion else "they were not compared"
         yield (
-            "Each column is measured on its model's own test rows. The comparison on the same rows is in the "
-            f"approval's record: {markdown.text(new.champion.reason) if new.champion else 'they were not compared'}."
+            "**Do not compare these columns: each is measured on its model's own test rows.** The comparison on the "
+            f"same rows is in the approval's pull request and record: {reason}."
         )
+    yield markdown.table(
+        ["on its own test rows", *([f"now: {_number(former)}"] if old else []), f"then: {_number(chosen)}"],
+        _sides(old, new),
+    )
     yield (
         "To undo it, revert only the pointer's commit: `fraudops rollback` makes that pull request. "
         "GitHub's Revert button would delete the record too, and `validate` refuses that."
@@ -186,7 +195,7 @@ def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Ite
 
 
 def _values(repository: Repository, change: Change) -> Iterator[str]:
-    for path in (*config.SETTINGS, config.SERVING, config.DRIFT):
+    for path in (*config.SETTINGS, config.SERVING, config.STAGING, config.DRIFT):
         if path.as_posix() not in change.files:
             continue
         before, after = (flat(_document(repository, change, path, side)) for side in ("before", "after"))
@@ -223,18 +232,6 @@ def _code(change: Change) -> Iterator[str]:
             "serves models changed. That starts nothing: the next training uses it, and the serving model does "
             "not change until then."
         )
-
-
-def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a nested document by dotted name; a list is one value."""
-    values: dict[str, Any] = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            values |= flat(value, f"{name}.")
-        else:
-            values[name] = value
-    return values
 
 
 def _document(repository: Repository, change: Change, path: Path, side: str) -> dict[str, Any]:

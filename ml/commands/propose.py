@@ -13,7 +13,7 @@ from typing import Literal
 
 from ml.console import note, stage
 from ml.errors import GitError, Refused
-from ml.gitops import approval_decision, approval_text, approvals, commit_messages, labels, pull_requests
+from ml.gitops import approval_decision, approval_text, approvals, commit_messages, labels, pull_requests, reason_text
 from ml.gitops.approvals import ApprovalBranch
 from ml.gitops.github_client import GitHub
 from ml.gitops.pull_requests import PullRequest
@@ -102,7 +102,9 @@ def propose(root: Path, *, outcome: Path, main: str = "main") -> Proposed:
         commit=tip,
         seen=seen,
         base=main,
-        title=approval_decision.title(proposal.record, page.evaluation),
+        title=approval_decision.title(
+            proposal.record, page.evaluation, reason=reason_text.title(page.requests, page.settings)
+        ),
         body=approval_text.render(page),
         label=labels.APPROVAL,
     )

@@ -1,5 +1,7 @@
 """`fraudops record-failure`: records a failed gate on main and opens or updates one issue per cause.
 
+Approvals that are open and were judged by another gate are closed: nothing newer replaces them now.
+
 The record resolves the requests of the run, so that no later run trains for them again. The bot adds it to main, or
 proposes it in a pull request where main is protected. A second run for the same execution changes nothing.
 """
@@ -13,7 +15,7 @@ from typing import Literal
 
 from ml import clock, config
 from ml.console import note, stage
-from ml.errors import ConfigError, GitError, Refused
+from ml.errors import ConfigError, GitError, Refused, UsageError
 from ml.gitops import commit_messages, issues, labels
 from ml.gitops.github_client import GitHub
 from ml.gitops.remote import ProtectedBranch, Remote
@@ -58,12 +60,12 @@ def record_failure(
         document: instead, the output `gate_failure` of the job that trained. It is untrusted.
 
     Raises:
-        ConfigError: neither or both are given, or what is given cannot be read; nothing was recorded.
+        UsageError: neither or both are given. ConfigError: what is given cannot be read. Nothing was recorded.
         Refused: the gate passed the model.
         GitError, GitHubError: run it again once the reason is gone; it is idempotent.
     """
     if (outcome is None) == (document is None):
-        raise ConfigError("record-failure needs either --outcome FILE or FRAUDOPS_HAND_OVER, which train.yml sets")
+        raise UsageError("record-failure needs either --outcome FILE or FRAUDOPS_HAND_OVER, which train.yml sets")
     result = gate_failure.read(document) if document is not None else GateResult.read(outcome or Path())
     if result.verdict != "failed":
         raise Refused(f"{outcome}: the gate passed the model; propose it with `fraudops propose`")
@@ -73,6 +75,8 @@ def record_failure(
     reported = [_report(github, result, cause) for cause in causes(result)]
     description = _describe(recorded, main)
     note(description)
+    for number in bot_pull_requests.close_under_former_gate(github, remote, main=main):
+        note(f"#{number} is closed: its model was judged by another gate than the one on {main}")
     named = [(issue.number, issue.url) for issue in reported]
     runner_commands.summary(step_summary.gate_failed(result, recorded=description, issues=named))
     return RecordedGateFailure(

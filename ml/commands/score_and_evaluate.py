@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ml import atomic_file
-from ml.errors import ArtifactError, DataError
+from ml.errors import ArtifactError, DataError, UsageError
 from ml.ingest import data_file, event_times, quarantine, table_file
 from ml.model import artifact, metrics
 from ml.model.data_contract import EVENT_ID, EVENT_TIME
@@ -65,6 +65,7 @@ def score(
 
     Raises:
         ArtifactError: the archive is damaged, tampered with or of an unknown schema.
+        UsageError: `out` has another ending, no folder, or is the file itself.
         DataError: the file breaks the contract, or `out` cannot be written.
     """
     write = _writer(out, data)
@@ -230,11 +231,13 @@ def _names(data: Path, model: ModelDocument) -> tuple[str, ...]:
 def _writer(out: Path, data: Path) -> Callable[[pa.Table], None]:
     """A function that writes a table to `out`; checks `out` first, before anything is scored."""
     if out.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{out}: must end in .csv or .parquet, the ending selects the format")
+        raise UsageError(f"--out must end in .csv or .parquet, which selects the format (got {str(out)!r})")
     if not out.parent.is_dir():
-        raise DataError(f"{out}: cannot be written, there is no folder {out.parent}; create it first")
+        raise UsageError(
+            f"--out cannot be written, there is no folder {out.parent}; create it first (got {str(out)!r})"
+        )
     if out.exists() and data.exists() and out.samefile(data):
-        raise DataError(f"{out}: is the file that is to be scored; give another name")
+        raise UsageError(f"--out is the file that is to be scored; give another name (got {str(out)!r})")
 
     def write(table: pa.Table) -> None:
         try:

@@ -15,19 +15,20 @@ from pathlib import Path
 from ml import clock, config
 from ml.audit import pointer_history
 from ml.aws import platform_stack, registry
-from ml.aws.drift_check_store import Checks
+from ml.aws.drift_check_store import Checks, SuppressedRequest
 from ml.aws.session import Absent
 from ml.commands.history import Served, history
 from ml.console import stage
 from ml.drift import calendar
-from ml.errors import ArtifactError, FraudopsError, Refused
+from ml.errors import ArtifactError, CloudError, FraudopsError, Refused
 from ml.gitops import daily_rates
+from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Repository
 from ml.records import model_archive
-from ml.site import drift_checks, git_state, pages, time_line
+from ml.site import alarm_states, drift_checks, git_state, pages, suppressed_requests, time_line
 from ml.site.git_state import GitState
 from ml.site.pages import Addresses
-from ml.site.values import DriftState, Evidence, Period, Site
+from ml.site.values import AlarmState, DriftState, Evidence, Period, Site
 
 MARKER = ".made-by-fraudops-site"
 """A folder with this file was made by this verb, which may empty it."""
@@ -35,7 +36,8 @@ _OFFLINE = (
     "when models began to serve (deployment records)",
     "pull requests and reviewers",
     "evaluations, slices and calibration",
-    "alerts and drift checks",
+    "alerts, drift checks and suppressed requests",
+    "alarms",
     "comparison of registry and lake with Git",
 )
 
@@ -63,6 +65,8 @@ def build(
     repository_url: str | None = None,
     addresses: Addresses | None = None,
     year: str | None = None,
+    simulated: bool = False,
+    scripted_reviewer: str | None = None,
     main: str = "main",
 ) -> SiteReport:
     """Writes the site of the branch `main` of the repository at `root`.
@@ -72,6 +76,8 @@ def build(
         offline: read Git only.
         repository_url: the repository's page, e.g. https://github.com/acme/fraudops; without one, nothing is linked.
         year: the page of a simulated year, to be a page of the site.
+        simulated: whether traffic, labels and dates are simulated; every page says so.
+        scripted_reviewer: the name of a reviewer who is a script; every page says so.
         addresses: of its commits and pull requests, if they are no pages of `repository_url`.
 
     Raises:
@@ -82,9 +88,13 @@ def build(
     repository = Repository.find(root)
     with stage("Reading approvals, requests and gate failures"):
         state = git_state.read(repository, main)
-    site = _offline(repository, state, main) if offline else _online(root, state, main)
-    if year is not None:
-        site = dataclasses.replace(site, year=year.encode())
+    site = _offline(repository, state, main) if offline else _online(root, state, main, scripted_reviewer)
+    site = dataclasses.replace(
+        site,
+        year=year.encode() if year is not None else None,
+        simulated=simulated,
+        scripted_reviewer=scripted_reviewer,
+    )
     _empty(out)
     with stage("Writing the pages"):
         written = pages.write(site, out, addresses or Addresses.of_repository(repository_url))
@@ -120,10 +130,10 @@ def _offline(repository: Repository, state: GitState, main: str) -> Site:
         )
         for turn in turns
     ]
-    return _site(state, periods, evidence={}, checks=(), missing=_OFFLINE, offline=True, disagreements=())
+    return _site(state, periods, evidence={}, checks=(), alarms=None, missing=_OFFLINE, offline=True, disagreements=())
 
 
-def _online(root: Path, state: GitState, main: str) -> Site:
+def _online(root: Path, state: GitState, main: str, scripted_reviewer: str | None) -> Site:
     found = history(root, main=main)
     bucket = platform_stack.read().bucket
     with stage(f"Reading the evidence of {len(state.records)} approvals"):
@@ -131,16 +141,21 @@ def _online(root: Path, state: GitState, main: str) -> Site:
     with stage("Reading the drift checks and their reports"):
         checks = Checks(bucket, state.endpoint)
         shown = drift_checks.read(checks, calendar.latest_without_overlap(checks.windows()))
+        suppressed = suppressed_requests.read(checks)
+    with stage("Reading the alarms"):
+        alarms, unread_alarms = _alarms()
     unread = {turn.approved.unread for turn in found.turns if turn.approved.unread}
     wrong = dict.fromkeys([*found.disagreements, *(text for turn in found.turns for text in turn.disagreements)])
     return _site(
         state,
-        list(_periods(found.turns)),
+        list(_periods(found.turns, scripted_reviewer)),
         evidence=evidence,
         checks=shown,
-        missing=tuple(f"pull requests and reviewers: {text}" for text in sorted(unread)),
+        alarms=alarms,
+        missing=(*(f"pull requests and reviewers: {text}" for text in sorted(unread)), *unread_alarms),
         offline=False,
         disagreements=tuple(wrong),
+        suppressed=suppressed,
     )
 
 
@@ -150,9 +165,11 @@ def _site(
     *,
     evidence: dict[int, Evidence],
     checks: tuple[DriftState, ...],
+    alarms: tuple[AlarmState, ...] | None,
     missing: tuple[str, ...],
     offline: bool,
     disagreements: tuple[str, ...],
+    suppressed: tuple[SuppressedRequest, ...] = (),
 ) -> Site:
     now = clock.now()
     return Site(
@@ -165,17 +182,20 @@ def _site(
         requests=state.requests,
         gate_failures=state.gate_failures,
         checks=checks,
-        drift_floor=state.drift_floor,
+        alarms=alarms,
+        drift_rules=state.drift_rules,
         year=None,
+        simulated=False,
+        scripted_reviewer=None,
         next_check=git_state.next_run(state.cron, now),
-        events=time_line.events(periods, state.records, state.requests, state.gate_failures),
+        events=time_line.events(periods, state.records, state.requests, state.gate_failures, suppressed),
         offline=offline,
         missing=missing,
         disagreements=disagreements,
     )
 
 
-def _periods(turns: Iterable[Served]) -> Iterable[Period]:
+def _periods(turns: Iterable[Served], scripted_reviewer: str | None) -> Iterable[Period]:
     seen = set[int]()
     for turn in turns:
         origin, approval = turn.approved, turn.approval
@@ -186,7 +206,7 @@ def _periods(turns: Iterable[Served]) -> Iterable[Period]:
             author=origin.author,
             merged=origin.time,
             subject=origin.subject,
-            pull=origin.pull,
+            pull=_marked(origin.pull, scripted_reviewer),
             deployments=turn.deployments,
             start=turn.start,
             end=turn.end,
@@ -197,14 +217,32 @@ def _periods(turns: Iterable[Served]) -> Iterable[Period]:
         seen |= {approval} if approval is not None else set()
 
 
+def _marked(pull: MergedPull | None, scripted_reviewer: str | None) -> MergedPull | None:
+    """The pull request with the reviewer that is a script named as one."""
+    if pull is None or scripted_reviewer is None:
+        return pull
+    names = (f"{name} (a script)" if name == scripted_reviewer else name for name in pull.approved_by)
+    return dataclasses.replace(pull, approved_by=tuple(names))
+
+
+def _alarms() -> tuple[tuple[AlarmState, ...] | None, tuple[str, ...]]:
+    """The alarms of the platform, or why they could not be read: a site without them is still one."""
+    try:
+        return alarm_states.read(platform_stack.stack_name()), ()
+    except CloudError as error:
+        return None, (f"alarms: {error}",)
+
+
 def _evidence(record: config.ApprovalRecord) -> Evidence:
     """What registry and lake have of an approval; what is not what was approved is left out, and said."""
     from ml.report import evaluation_plots
 
-    evaluation = calibration = picture = None
+    evaluation = calibration = picture = registered = compared = None
     missing = []
     try:
-        evaluation = registry.evaluation(registry.package(record.model_package_arn))
+        package = registry.package(record.model_package_arn)
+        registered, compared = package.artifact_sha256, clock.now()
+        evaluation = registry.evaluation(package)
         picture = evaluation_plots.decision(evaluation, days=daily_rates.days(evaluation))
     except (Refused, Absent) as error:
         missing.append(f"the evaluation: {error}")
@@ -212,7 +250,14 @@ def _evidence(record: config.ApprovalRecord) -> Evidence:
         calibration = model_archive.read_approved(record).baseline.get("calibration")
     except (Refused, Absent, ArtifactError) as error:
         missing.append(f"the calibration: {error}")
-    return Evidence(evaluation=evaluation, calibration=calibration, picture=picture, missing=tuple(missing))
+    return Evidence(
+        evaluation=evaluation,
+        calibration=calibration,
+        picture=picture,
+        missing=tuple(missing),
+        registered=registered,
+        compared=compared,
+    )
 
 
 def _empty(folder: Path) -> None:

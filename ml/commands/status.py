@@ -6,17 +6,22 @@ What Git says is what is committed: the serving file, the approval that it names
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from ml import console
+from ml import clock, config, console
 from ml.audit.disagreement import Disagreement
-from ml.diagnosis import monitoring, policies, schedule, served_model, stacks
-from ml.diagnosis.check import Check
+from ml.config.hand_over import DEPLOYED
+from ml.diagnosis import last_deployment, monitoring, policies, schedule, served_model, stacks
+from ml.diagnosis.check import CannotTell, Check, Remedy
 from ml.diagnosis.subjects import Subjects
-from ml.errors import CloudError, FraudopsError, GitError
+from ml.errors import CloudError, FraudopsError, GitError, Refused
+from ml.gitops import issues, labels
+from ml.gitops.github_client import GitHub
 from ml.gitops.markdown_escaping import code, table, text
 from ml.gitops.repository import Repository
+from ml.release import self_heal_hand_over, self_heal_page
 from ml.workflow import runner_commands
 
 State = Literal["equal", "differs", "cannot tell"]
@@ -33,6 +38,8 @@ class Comparison:
     detail: str
     pending: bool
     """Whether there is no answer yet and nothing failed: a deployment runs, or a schedule has not run."""
+    remedy: Remedy | None
+    """What puts a difference back; None if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,8 @@ class Status:
     """The comparisons in their order, of the commit that is checked out."""
 
     commit: str
+    compared: datetime
+    """When the comparison began."""
     comparisons: tuple[Comparison, ...]
     differs: int
     cannot_tell: int
@@ -68,14 +77,17 @@ class Status:
         )
 
 
-def status(root: Path, *, repository: str | None = None) -> Status:
+def status(root: Path, *, repository: str | None = None, staging: bool = False) -> Status:
     """Compares the checkout with the account.
 
     Args:
+        staging: compare staging's serving file, endpoint, group and stacks in place of production's, without a
+            schedule.
         repository: OWNER/NAME on GitHub, for the schedule; None takes GITHUB_REPOSITORY, or the repository that the
             roles' stack trusts.
 
     Raises:
+        Refused: `staging`, and there is no serving/staging.yaml.
         GitError: model-config/ or infra/ has uncommitted changes.
         ConfigError: model-config/ or infra/ of the checkout cannot be read.
     """
@@ -85,10 +97,14 @@ def status(root: Path, *, repository: str | None = None) -> Status:
         raise GitError(
             f"{', '.join(dirty)}: uncommitted changes, and status compares what is committed; commit or stash them"
         )
-    subjects = Subjects(root, repository)
-    found = tuple(_comparison(check) for part in _PARTS for check in part(subjects))
+    if staging and config.load_staging(root) is None:
+        raise Refused(f"{config.STAGING} is not in this checkout: there is no staging to compare")
+    subjects, began = Subjects(root, repository, staging=staging), clock.now()
+    parts = _PARTS[:-1] if staging else _PARTS
+    found = tuple(_comparison(check, staging=staging) for part in parts for check in part(subjects))
     return Status(
         commit=checkout.head(),
+        compared=began,
         comparisons=found,
         differs=sum(item.state == "differs" for item in found),
         cannot_tell=sum(item.state == "cannot tell" for item in found),
@@ -102,19 +118,71 @@ def report(found: Status) -> None:
     for item in named:
         console.command(runner_commands.annotate("warning", f"{item.subject} {item.state}: {item.detail}"))
     equal = sum(item.state == "equal" for item in found.comparisons)
-    shown = [(text(item.subject), item.state, text(item.detail)) for item in named]
+    shown = [(text(item.subject), item.state, text(item.detail), text(item.remedy or "")) for item in named]
     parts = [f"### {found.differs} of {len(found.comparisons)} subjects differ from Git" if found.differs else _EQUAL]
-    parts += [table(("subject", "state", "detail"), shown)] if shown else []
+    parts += [table(("subject", "state", "detail", "put back by"), shown)] if shown else []
     parts.append(f"{equal} subjects are equal at {code(found.commit[:12])}. Nothing was changed.")
     runner_commands.summary("\n\n".join(parts))
+
+
+def hand_over(root: Path, found: Status, *, repository: str | None = None) -> None:
+    """Sets the step's output `differences` for `fraudops self-heal`; empty if there is nothing for it to do.
+
+    That is so with `self_heal: false`, and without a difference that deploy.yml puts back, unless an issue about one is
+    open.
+
+    Raises:
+        GitHubError: whether there is such an issue cannot be read.
+    """
+    subjects, github = Subjects(root, repository), GitHub.from_environment(repository=repository)
+    due = subjects.serving.self_heal and any(item.remedy == served_model.DEPLOY for item in found.comparisons)
+    document = ""
+    if due or issues.find(github, cause=self_heal_page.CAUSE, label=labels.SELF_HEAL) is not None:
+        document = self_heal_hand_over.write(
+            commit=found.commit,
+            compared=found.compared,
+            found=[
+                self_heal_hand_over.difference(item.subject, item.detail, item.remedy)
+                for item in found.comparisons
+                if item.remedy is not None
+            ],
+            unsettled=_unsettled(found),
+            undeployed=_undeployed(subjects) if due else None,
+        )
+    runner_commands.output(differences=document)
+
+
+def _unsettled(found: Status) -> str | None:
+    """Why what serves could not be compared; None if it could."""
+    unread = (item for item in found.comparisons if item.subject in DEPLOYED and item.state == "cannot tell")
+    endpoint = next((item for item in found.comparisons if item.subject == "endpoint"), None)
+    if endpoint is not None and endpoint.state == "differs":
+        # Without an endpoint, or with one that failed, its parts cannot be read.
+        return None
+    return next((f"{item.subject} could not be compared: {item.detail}" for item in unread), None)
+
+
+def _undeployed(subjects: Subjects) -> str | None:
+    try:
+        return last_deployment.why_not_again(subjects)
+    except (CannotTell, CloudError) as error:
+        return f"the deployments cannot be read: {error}"
 
 
 _MAX_NAMED = 5
 _EQUAL = "### Nothing differs from Git"
 
 
-def _comparison(check: Check) -> Comparison:
-    return Comparison(subject=check.subject, state=_STATES[check.state], detail=check.detail, pending=check.pending)
+def _comparison(check: Check, *, staging: bool) -> Comparison:
+    state = _STATES[check.state]
+    remedy: Remedy | None = "deploy-staging.yml" if staging and check.remedy == served_model.DEPLOY else check.remedy
+    return Comparison(
+        subject=check.subject,
+        state=state,
+        detail=check.detail,
+        pending=check.pending,
+        remedy=remedy if state == "differs" else None,
+    )
 
 
 def _not_compared(subjects: list[str], every: int) -> CloudError:
@@ -124,3 +192,4 @@ def _not_compared(subjects: list[str], every: int) -> CloudError:
 
 
 _PARTS = (served_model.checks, monitoring.checks, policies.checks, stacks.comparisons, schedule.checks)
+"""Staging has no schedule, the last."""

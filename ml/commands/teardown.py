@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ml.aws import bucket_removal, serving_removal
 from ml.aws import platform_stack as platform
-from ml.aws.cloudformation import platform_source, stack, stack_history, workflow_roles
+from ml.aws.cloudformation import platform_source, stack, stack_history, staging_role, workflow_roles
 from ml.console import stage
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Found:
         return [
             *(f"variable {name}" for name in self.variables),
             *(f"pipeline {name} and its executions" for name in self.pipelines),
-            *([f"endpoint {self.serving.endpoint}"] if self.serving.endpoint else []),
+            *([f"endpoint {self.serving.endpoint} and its automatic scaling"] if self.serving.endpoint else []),
             *(f"endpoint configuration {name}" for name in self.serving.configurations),
             *(f"model {name}" for name in self.serving.models),
             *(f"stack {name}" for name in self.stacks),
@@ -186,6 +186,9 @@ def _delete_variables(repository: str, names: Iterable[str]) -> None:
 
 
 def _names() -> list[str]:
+    """The variables of the stack that is removed; production's workflows go on without staging."""
+    if platform.is_staging(platform.stack_name()):
+        return [staging_role.VARIABLE]
     return [*workflow_roles.ROLES.values(), workflow_roles.ENVIRONMENTS_VARIABLE, "FRAUDOPS_REGION", "FRAUDOPS_STACK"]
 
 

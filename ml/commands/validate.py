@@ -17,7 +17,7 @@ from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
 from ml.records import approval_verification
-from ml.validation import rules
+from ml.validation import gate_rules, promotion_rules, rules
 from ml.validation.changed_records import changed_records
 from ml.validation.problem import Problem
 from ml.workflow import changed_files as workflow_change
@@ -60,6 +60,9 @@ def validate(root: Path, *, pull_request: int | None = None, registry: bool | No
         *rules.rewritten(repository, change),
         *rules.foreign(repository, change, pull),
         *rules.superseded(repository, change),
+        *gate_rules.judged_by_another_gate(repository, change),
+        *promotion_rules.of_staging(repository),
+        *promotion_rules.of_promotion(repository, change),
         *(_unlike_registry(changed, required=registry is None) if compared else ()),
     ]
     _report(problems, len(files))

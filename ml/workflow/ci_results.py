@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 ALWAYS = ("changes", "validate")
-TESTS = ("suite", "packages")
+TESTS = ("suite", "packages", "dependencies")
 ON_CODE = (*TESTS, "templates", "audit")
 """Jobs that are skipped if only model-config/ changed."""
 ON_PULL_REQUESTS = ("plan",)

@@ -233,6 +233,20 @@ def deleted_role(_: ReadyAccount) -> Iterator[None]:
 
 
 @contextmanager
+def signing_key(_: ReadyAccount) -> Iterator[None]:
+    """Everybody with a policy for it may sign statements of provenance."""
+    kms, key = client("kms"), deployed_stack.resources(workflow_roles.stack_name())["SigningKey"][1]
+    policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    document = json.loads(policy)
+    allowing = [statement for statement in document["Statement"] if statement["Effect"] == "Allow"]
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(document | {"Statement": allowing}))
+    try:
+        yield
+    finally:
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+
+
+@contextmanager
 def louder_alarm(_: ReadyAccount) -> Iterator[None]:
     """An alarm tolerates a hundred errors."""
     with _alarm("EndpointErrorsAlarm", Threshold=100.0):
@@ -311,7 +325,9 @@ CHANGES = [
         "has instance count 2, and Git says 1",
     ),
     Change("model", deleted_model, ("model",), "was deleted; the endpoint cannot replace an instance"),
-    Change("second package", second_package, ("package",), "production.yaml names 0001; run deploy.yml"),
+    Change(
+        "second package", second_package, ("package",), "production.yaml names 0001; run gh workflow run deploy.yml"
+    ),
     Change("edited package", edited_package, ("package",), "it was changed after its approval"),
     Change("order", rewritten_order, ("order",), "'type': 'ml.m5.4xlarge'"),
     Change("lake", open_lake, ("archive", "policy fraudops LakePolicy"), "is gone"),
@@ -322,6 +338,7 @@ CHANGES = [
     Change("deleted archive", deleted_archive, ("archive",), "model.tar.gz was deleted"),
     Change("deleted evaluation", deleted_evaluation, ("package",), "NoSuchKey"),
     Change("trust", trusting_role, ("policy fraudops DeployRole",), "another trust policy: statement ByHand was added"),
+    Change("key", signing_key, ("policy fraudops-github SigningKey",), "statement OnlyTrainRoleSigns is missing"),
     Change("deleted role", deleted_role, ("policy fraudops-github DriftRole",), "was deleted"),
     Change("alarm's threshold", louder_alarm, ("alarm EndpointErrorsAlarm",), "Threshold 100.0, and the template 0"),
     Change("alarm's action", mute_alarm, ("alarm DriftAlarm",), "AlarmActions"),

@@ -16,7 +16,7 @@ from tests.harness.git import changes
 from tests.harness.git.changes import ChangedRepository
 from tests.harness.github.scripted import PREFIX, Script, answer, serving
 
-JOBS = ("changes", "validate", "plan", "suite", "packages", "templates", "audit")
+JOBS = ("changes", "validate", "plan", "suite", "packages", "templates", "audit", "dependencies")
 
 
 def needs(code: str = "true", **results: str) -> dict[str, dict[str, Any]]:
@@ -53,14 +53,14 @@ def test_skipped_required_job_fails(job: str) -> None:
 
 def test_tests_may_be_skipped_without_code_changes() -> None:
     """A change of model-config/ alone is checked by the job validate."""
-    left_out = dict.fromkeys(("suite", "packages", "templates", "audit"), "skipped")
+    left_out = dict.fromkeys(("suite", "packages", "templates", "audit", "dependencies"), "skipped")
     assert wrong(needs("false", **left_out)) == set()
     assert wrong(needs("false", **left_out, validate="skipped")) == {"validate"}
 
 
 def test_nothing_may_be_skipped_when_changes_failed() -> None:
     """If the job changes fails, the jobs that it skips count as not passed."""
-    skipped = ("suite", "packages", "templates", "audit")
+    skipped = ("suite", "packages", "templates", "audit", "dependencies")
     found = needs("", changes="failure", **dict.fromkeys(skipped, "skipped"))
     assert wrong(found) == {"changes", *skipped}
 
@@ -68,8 +68,8 @@ def test_nothing_may_be_skipped_when_changes_failed() -> None:
 def test_suite_may_be_disabled_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """FRAUDOPS_SUITE allows skipping the suite (skip) or all jobs on code (off), but not validate."""
     monkeypatch.setenv("FRAUDOPS_SUITE", "skip")
-    assert wrong(needs(suite="skipped", packages="skipped")) == set()
-    assert wrong(needs(suite="skipped", packages="skipped", audit="skipped")) == {"audit"}
+    assert wrong(needs(**dict.fromkeys(("suite", "packages", "dependencies"), "skipped"))) == set()
+    assert wrong(needs(suite="skipped", packages="skipped", dependencies="skipped", audit="skipped")) == {"audit"}
     monkeypatch.setenv("FRAUDOPS_SUITE", "off")
     assert wrong(needs(suite="skipped", packages="skipped", audit="skipped", templates="skipped")) == set()
     assert wrong(needs(validate="skipped")) == {"validate"}

@@ -81,7 +81,7 @@ def test_deploy_role_may_compare_a_canary(env: ServedPlatform, monkeypatch: pyte
     decided = [line for line in lines if line["entity"] == role]
     assert [line["action"] for line in decided if line["decision"] != "allowed"] == []
     used = {sid for line in decided for _, sid in line["statements"]}
-    assert {"ListCanaryAnswers", "ReadCanaryAnswers", "PublishCanaryMetrics"} <= used
+    assert {"ListOutcomesHistoryAndAnswers", "ReadOutcomesHistoryAndAnswers", "PublishCanaryMetrics"} <= used
 
 
 def test_canary_that_could_not_be_compared_is_a_warning(
@@ -96,7 +96,7 @@ def test_canary_that_could_not_be_compared_is_a_warning(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     env.approve(env.register(SOUND))
-    with traffic(env, monkeypatch, per_minute=6):
+    with traffic(env, monkeypatch, per_minute=6, compares=False):
         result = deploy(env.root)
     warning = "The last answers of the canary were not compared with its model's baseline: CloudWatch cannot be reached"
     assert (result.state, result.canary_warning) == ("updated", warning)
@@ -113,7 +113,7 @@ def test_canary_of_the_same_approval_is_not_compared(env: ServedPlatform, monkey
     """Both fleets answer with its version; the result says so, and no evidence is published."""
     serving = env.workspace.text(config.SERVING).replace("count: 2", "count: 3")
     env.workspace.write({config.SERVING: serving}, "Serve with three instances")
-    with traffic(env, monkeypatch, per_minute=6) as sent:
+    with traffic(env, monkeypatch, per_minute=6, compares=False) as sent:
         result = deploy(env.root)
     assert (result.state, result.approval, result.canary_warning) == ("updated", 1, None)
     assert result.canary == "not compared: approval 0001 served before, and its fleets' answers cannot be told apart"
@@ -134,9 +134,15 @@ def test_canary_of_the_same_approval_is_not_compared(env: ServedPlatform, monkey
 def test_bad_canary_is_rolled_back(
     env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, bad: str, reason: str, seconds: float
 ) -> None:
-    """It never takes more than its share; the deployment fails and says why with figures; the former model serves."""
+    """It never takes more than its share; the deployment fails and says why with figures; the former model serves.
+
+    The slow model gets fewer requests: each answer takes real time.
+    """
     env.approve(env.register(SOUND, more_code=canaries.BAD[bad]))
-    with traffic(env, monkeypatch) as sent, pytest.raises(DeploymentFailed, match=reason):
+    with (
+        traffic(env, monkeypatch, per_minute=12 if bad == "is slow" else 60) as sent,
+        pytest.raises(DeploymentFailed, match=reason),
+    ):
         deploy(env.root)
     assert sent.seconds <= seconds
     assert sent.share("0002", "error") <= 0.65

@@ -193,7 +193,7 @@ def test_command_prints_lines_and_its_exit_code(account: ReadyAccount) -> None:
     assert failed.returncode == NotReady.exit_code
     document = json.loads(failed.stdout)
     assert document["will_fail"] == 1
-    assert {"subject", "state", "detail", "pending"} == set(document["checks"][0])
+    assert {"subject", "state", "detail", "pending", "remedy"} == set(document["checks"][0])
     assert failed.stderr.startswith("error: 1 of ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ from local_github.server import LocalGitHub
 
 from ml import clock, config
 from ml.aws import s3_objects
+from ml.aws.capture import reader
+from ml.aws.drift_check_store import Checks
 from ml.aws.session import client
 from ml.commands import drift_check
 from ml.commands.drift_check import check
-from ml.drift import step_summary
-from ml.errors import ConfigError, FraudopsError, GitHubError, Refused, UsageError
+from ml.drift import check_artifacts, step_summary
+from ml.errors import CloudError, ConfigError, FraudopsError, GitHubError, Refused, UsageError
 from ml.gitops import labels
 from tests.harness.aws import moto_server
 from tests.harness.platform import monitored
@@ -142,6 +145,34 @@ def test_next_check_completes_an_aborted_report(env: MonitoredEndpoint) -> None:
         client("s3").delete_object(Bucket=BUCKET, Key=key)
     assert not check(env.root).windows[-1].new
     assert [env.keys(folder) for folder in folders] == whole
+
+
+def test_report_of_an_earlier_check_does_not_stay_after_an_aborted_run(
+    env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mature labels gave a new verdict, and its report was not written: the next run writes it, a month later too."""
+    env.month(2)
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    files = (f"reports/{FEBRUARY}/report.html", f"checks/{FEBRUARY}.json")
+    page, stored = (f"s3://{BUCKET}/{FOLDER}/{name}" for name in files)
+    without_labels, document = s3_objects.read(page), s3_objects.read(stored)
+    env.at("2026-03-15T05:17:00Z")
+
+    def abort(*_: object) -> None:
+        raise CloudError("S3 cannot be reached")
+
+    with monkeypatch.context() as aborting:
+        aborting.setattr(check_artifacts, "write", abort)
+        with pytest.raises(CloudError, match="cannot be reached"):
+            check(env.root)
+    assert s3_objects.read(stored) != document
+    assert s3_objects.read(page) == without_labels
+    env.at("2026-04-01T05:17:00Z")
+    check(env.root)
+    assert s3_objects.read(page) != without_labels
+    assert s3_objects.metadata(page) == {"check": hashlib.sha256(s3_objects.read(stored)).hexdigest()}
+    assert [each.start.month for each in check(env.root).windows] == [3]
 
 
 def test_data_drift_in_two_of_three_windows_creates_one_request(env: MonitoredEndpoint) -> None:
@@ -285,6 +316,8 @@ def test_data_drift_asks_for_nothing_while_alerts_keep_to_the_policy(
 
     monkeypatch.setattr(step_summary, "drift_check", record)
     assert check(env.root, handed_over=True).requests == (outcome,)
+    (stored,) = Checks(BUCKET, ENDPOINT).suppressed()
+    assert (stored.request, stored.reason, stored.approval) == (outcome.request, outcome.reason, 2)
     (((result, *others), options),) = rendered
     both = render(dataclasses.replace(result, causes=("concept",)), *others, **options)
     for summary, handed_over in ((env.summary, False), (both, True)):
@@ -393,6 +426,39 @@ def test_issue_comment_states_that_capture_is_off(env: MonitoredEndpoint) -> Non
     closed = env.bot.api.get_issue(issue.number)
     assert closed.state == "closed"
     assert "has switched capture off" in closed.get_comments()[0].body
+
+
+def test_new_labels_are_joined_without_the_traffic(env: MonitoredEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check that labels cause is that of a first one at the same time; traffic that came late is read."""
+    windows: list[tuple[str, ...]] = []
+    real = reader.read
+
+    def read(bucket: str, endpoint: str, start: datetime, end: datetime, **options: Any) -> Any:
+        if end - start > timedelta(days=7):  # the index of scored rows reads a week at most
+            windows.append((clock.stamp(start), clock.stamp(end)))
+        return real(bucket, endpoint, start, end, **options)
+
+    monkeypatch.setattr(reader, "read", read)
+    env.month(2)
+    february = ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z")
+    env.at("2026-03-01T05:17:00Z")
+    assert check(env.root).verdict == "none, labels immature"
+    assert windows == [february]
+    env.at("2026-03-15T05:17:00Z")
+    assert check(env.root).verdict == "none"
+    assert windows == [february]
+    key, kept = f"{FOLDER}/checks/{FEBRUARY}.json", f"{FOLDER}/window-rows/{FEBRUARY}.parquet"
+    found = env.read(key)
+    for each in (key, kept):
+        client("s3").delete_object(Bucket=BUCKET, Key=each)
+    check(env.root)
+    assert windows == [february] * 2
+    assert env.read(key) == found
+    late = f"capture/{ENDPOINT}/AllTraffic/2026/02/28/23/late.jsonl"
+    client("s3").put_object(Bucket=BUCKET, Key=late, Body=b"cut off")
+    check(env.root)
+    assert windows == [february] * 3
+    assert env.read(key)["traffic"]["unreadable_lines"] == 1
 
 
 def test_missing_labels_are_reported_as_immature(env: MonitoredEndpoint) -> None:

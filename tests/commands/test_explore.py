@@ -15,28 +15,22 @@ from ml.commands.explore import data_set, explore
 from ml.errors import DataError, FraudopsError
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.report import data_page
-from ml.simulate import stand_in_data
 from tests.report import browser
 from tests.report.browser import Tab
+from tests.report.explored_pages import HOSTILE, drawn_rows, explored_page
 from tests.report.page_checks import SCHEMES, check_page
-
-HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     """Stand-in rows."""
-    made: pd.DataFrame = stand_in_data.draw(4_000, frauds=80, seed=3).to_pandas()
-    return made
+    return drawn_rows()
 
 
 @pytest.fixture(scope="module")
 def page(frame: pd.DataFrame) -> str:
-    """The page of those rows, with a text column of hostile values."""
-    training = config.load_settings(SHIPPED).training
-    columns = config.load_data(SHIPPED).model_copy(update={"categories": ("shop",)}).to_columns()
-    shops = frame.assign(shop=[HOSTILE if row % 3 else "FOOD" for row in range(len(frame))])
-    return data_page.page(data_set(HOSTILE, shops, columns, training.binning, {"not finite": 2}))
+    """The page of those rows."""
+    return explored_page(frame)
 
 
 def test_page_of_a_file(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -50,7 +44,13 @@ def test_page_of_a_file(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert report.separability > 0.9
     text = (tmp_path / "pages/data.html").read_text("utf-8")
     assert f"4,002 transactions, {report.frauds} of them frauds" in text
-    assert re.search(rf"<tr><td>{report.best_column}</td>", text)
+    shown = f"{report.separability:.3f}"
+    (row,) = re.findall(rf"<tr><td>{report.best_column}</td>.*?</tr>", text)
+    assert f'<td class="number">{shown}</td>' in row
+    (direction,) = re.findall("<td>(higher|lower)</td>", row)
+    assert re.search(rf"chance of {shown} a fraud has the {direction} value", text)
+    strengths = re.findall(r'<tr><td>\w+</td><td class="number">([\d.]+)</td><td class="number">[\d.]+ to', text)
+    assert len(strengths) > 20 and min(map(float, strengths)) >= 0.5
     assert text.count("<figure>") == 4
     explore(SHIPPED, str(tmp_path / "rows.csv"), tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text("utf-8") == text

@@ -59,7 +59,7 @@ def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None
         model_package_arn=first.model_package_arn,
         artifact_sha256=first.artifact.sha256,
         comparison="compared",
-        reason="better on 20 frauds",
+        reason="better on 20 frauds.",
     )
     better = {"recall": config.Interval(value=0.95, low=0.9, high=0.98, count=19, of=20)}
     env.propose(env.record(2, champion=champion, metrics=better))
@@ -67,7 +67,9 @@ def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None
     shown = plan.plan(env.root).markdown
     assert "**Approval 0002 serves** in place of approval 0001." in shown
     assert "| recall | 0.9 (0.8 to 0.95, 9 of 10) | 0.95 (0.9 to 0.98, 19 of 20) |" in shown
-    assert "better on 20 frauds" in shown
+    assert "record: better on 20 frauds.\n" in shown
+    warning = shown.index("Do not compare these columns: each is measured on its model's own test rows.")
+    assert warning < shown.index("| on its own test rows |")
     assert "`deploy.yml` deploys" in shown
     assert "train.yml" not in shown
     assert "fraudops rollback" in shown

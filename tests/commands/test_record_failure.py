@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from github.PullRequest import PullRequest
 from local_github.server import LocalGitHub
 
 from ml import config
 from ml.commands.record_failure import record_failure
 from ml.errors import Refused
 from ml.gitops import labels
+from ml.gitops.remote import Remote
 from ml.gitops.repository import BOT, Repository
 from ml.training import open_requests
-from tests.harness.git.repositories import GitWorkspace
+from tests.harness.git.repositories import GitWorkspace, record
 from tests.harness.github import bot_environment
 from tests.harness.github.bot_environment import RUN, BotEnvironment
 from tests.harness.platform import served
@@ -162,3 +164,25 @@ def test_model_that_passed_is_no_gate_failure(bot: BotEnvironment) -> None:
     with pytest.raises(Refused, match="fraudops propose"):
         record_failure(bot.root, outcome=file)
     assert records(bot) == []
+
+
+def propose(bot: BotEnvironment, number: int) -> PullRequest:
+    """Opens the pull request of an approval whose model is of main's commit."""
+    repository, main = bot.workspace.repository, bot.workspace.repository.head()
+    approval = record(number, commit=main, config_sha256=config.load_settings(bot.root).sha256, requests=())
+    commit = repository.commit(main, {config.approval_path(number): config.dump(approval).encode()}, "Record")
+    Remote(repository).push_branch(f"approve/{number:04d}", commit, seen=None)
+    return bot.api.create_pull(title=f"{number:04d}", body="", base="main", head=f"approve/{number:04d}")
+
+
+def test_approvals_under_a_former_gate_are_closed(bot: BotEnvironment) -> None:
+    """Their checks do not run again, so they would stay green; one under the gate of main stays open."""
+    former = propose(bot, 1)
+    text = bot.workspace.text(config.GATE)
+    bot.workspace.write({config.GATE: text.replace("min_recall: 0.6", "min_recall: 0.99", 1)}, "Raise the gate")
+    bot.push()
+    same = propose(bot, 2)
+    record_failure(bot.root, outcome=bot.gate_failure("abcdef123456"))
+    assert (bot.api.get_pull(former.number).state, bot.api.get_pull(same.number).state) == ("closed", "open")
+    (comment,) = former.get_issue_comments()
+    assert "this one was judged by another gate (min_recall 0.6 → 0.99)" in comment.body

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from ml import config
 from ml.aws import deployment_records
+from ml.commands.deploy import deploy
 from ml.commands.rollback import rollback
 from ml.errors import GitError, Refused
 from ml.gitops import serving_pointer
 from tests.harness.aws.deployments import finished
 from tests.harness.git.repositories import PERSON
-from tests.harness.platform import served
+from tests.harness.platform import served, stages
 from tests.harness.platform.served import ServedPlatform
+from tests.harness.platform.stages import STAGED
 
 
 @pytest.fixture
@@ -94,3 +97,33 @@ def test_merging_needs_main(env: ServedPlatform) -> None:
     env.workspace.git("switch", "-q", "-c", "feature")
     with pytest.raises(GitError, match="needs main checked out"):
         rollback(env.root, merge=True, approver=PERSON)
+
+
+def test_rollback_of_staging_needs_a_staging(env: ServedPlatform) -> None:
+    """Without serving/staging.yaml there is one stage."""
+    with pytest.raises(Refused, match="there is no staging to roll back"):
+        rollback(env.root, staging=True)
+
+
+@pytest.mark.slow
+def test_rollback_of_staging_moves_its_own_pointer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To what staging has served, by its own history; production stays, and serves nothing here."""
+    with stages.platform(tmp_path, monkeypatch) as env:
+        env.approve(env.register(-2.0))
+        env.approve(env.register(-1.5))  # merged, and never deployed
+        with pytest.raises(Refused, match="no model served"):
+            rollback(env.root, staging=True)
+        deploy(env.root, staging=True)
+        env.approve(env.register(-1.0))
+        deploy(env.root, staging=True)
+        with pytest.raises(Refused, match=r"approval 0001 has never served, .* \(those that have: 0002, 0003\)"):
+            rollback(env.root, staging=True, to=1)
+        result = rollback(env.root, staging=True, merge=True, approver=PERSON)
+        assert (result.target, result.current, result.branch) == (2, 3, "rollback/staging-0002")
+        assert result.says.endswith("run `fraudops deploy --staging`.")
+        assert env.pointers() == (2, None)
+        assert not env.workspace.repository.changes("main~1", "main", config.SERVING)
+        deploy(env.root, staging=True)
+        assert env.versions(STAGED) == "0002"
+        with pytest.raises(Refused, match=r"approval 0002 has never served, .* \(those that have: none\)"):
+            rollback(env.root, to=2)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from ml.commands.score_and_evaluate import ScoreReport, evaluate, score
-from ml.errors import ArtifactError, DataError
+from ml.errors import ArtifactError, DataError, UsageError
 from ml.model import metrics
 from ml.model.scorer import Scorer
 from tests.model.scoring_samples import CATEGORIES, DOCUMENT, INPUTS, archive, changed, files, rows
@@ -194,11 +194,11 @@ def test_missing_files_are_named(tmp_path: Path, model: Path) -> None:
         score(tmp_path, data, tmp_path / "o.csv")
     with pytest.raises(DataError, match=r"absent\.csv: no such file"):
         score(model, tmp_path / "absent.csv", tmp_path / "o.csv")
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(UsageError, match="--out cannot be written, there is no folder"):
         score(model, data, tmp_path / "absent/o.csv")
-    with pytest.raises(DataError, match=r"must end in \.csv or \.parquet"):
+    with pytest.raises(UsageError, match=r"--out must end in \.csv or \.parquet"):
         score(model, data, tmp_path / "o.json")
-    with pytest.raises(DataError, match="is the file that is to be scored"):
+    with pytest.raises(UsageError, match="--out is the file that is to be scored"):
         score(model, data, data)
 
 

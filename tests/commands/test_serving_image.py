@@ -13,7 +13,7 @@ import pytest
 
 from ml.aws.session import client
 from ml.commands.serving_image import MANIFEST, REPOSITORY, build
-from ml.errors import CloudError, ConfigError, GitError
+from ml.errors import CloudError, GitError, UsageError
 from tests.harness.aws import moto_server
 from tests.harness.git import checkout
 from tests.harness.git.repositories import GitWorkspace
@@ -101,6 +101,38 @@ def test_image_is_built_and_pushed(workspace: GitWorkspace, tmp_path: Path) -> N
     assert f"`image: {built.image}`" in (tmp_path / "summary.md").read_text()
 
 
+def test_bill_of_materials_is_of_the_lock_in_the_commit(workspace: GitWorkspace, tmp_path: Path) -> None:
+    """Its subject is the image by its digest, as in the step's outputs; an existing image has the same bill."""
+    outputs, bill = tmp_path / "outputs", tmp_path / "bill.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_OUTPUT", str(outputs))
+        built = build(workspace.root, base_image=BASE, bill_of_materials=bill)
+    document = json.loads(bill.read_text())
+    assert document["metadata"]["component"]["bom-ref"] == built.image
+    pins = re.findall(r"^([\w.-]+)==", (workspace.root / "requirements/serving-image.lock").read_text(), re.M)
+    assert [each["name"] for each in document["components"]] == ["python:3.12-slim", *pins]
+    name, _, digest = built.image.partition("@")
+    assert re.findall(r"^(?:name|digest)<<.*\n(.*)$", outputs.read_text(), re.M) == [name, digest]
+    again = tmp_path / "again.json"
+    build(workspace.root, base_image=BASE, bill_of_materials=again)
+    assert again.read_bytes() == bill.read_bytes()
+
+
+@pytest.mark.parametrize("content", [None, "# no package\n"])
+def test_bill_of_materials_needs_packages(workspace: GitWorkspace, tmp_path: Path, content: str | None) -> None:
+    """Without the lock, or with an empty one, nothing is built and no bill is written."""
+    lock, bill = workspace.root / "requirements/serving-image.lock", tmp_path / "bill.json"
+    if content is None:
+        lock.unlink()
+    else:
+        lock.write_text(content)
+    workspace.git("commit", "-q", "--all", "-m", "Change the lock")
+    with pytest.raises(GitError, match=r"serving-image\.lock .*so the image has no bill of materials"):
+        build(workspace.root, base_image=BASE, bill_of_materials=bill)
+    assert calls(tmp_path) == []
+    assert not bill.exists()
+
+
 def test_image_has_the_files_of_the_commit_only(workspace: GitWorkspace, tmp_path: Path) -> None:
     """Ignored files of the working tree, such as byte code, are not in the build context."""
     (workspace.root / ".git/info/exclude").write_text("__pycache__/\n")
@@ -117,9 +149,18 @@ def test_image_has_the_files_of_the_commit_only(workspace: GitWorkspace, tmp_pat
 
 
 def test_image_of_a_commit_and_a_base_is_built_once(workspace: GitWorkspace, tmp_path: Path) -> None:
-    """Tags are immutable: a second run names the image that is there, after a look at its labels."""
-    first = build(workspace.root, base_image=BASE)
-    again = build(workspace.root, base_image=BASE)
+    """Tags are immutable: a second run names the image that is there, after a look at its labels.
+
+    Its output `state` keeps the workflow from attesting that it built the image, and the summary says so.
+    """
+    outputs, summary = tmp_path / "outputs", tmp_path / "summary.md"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_OUTPUT", str(outputs))
+        first = build(workspace.root, base_image=BASE)
+        assert "attest" not in summary.read_text()
+        again = build(workspace.root, base_image=BASE)
+    assert re.findall(r"^state<<.*\n(.*)$", outputs.read_text(), re.M) == ["pushed", "existing"]
+    assert "does not attest its provenance" in summary.read_text()
     assert (again.image, again.state) == (first.image, "existing")
     assert len(builds(tmp_path)) == 1
     assert calls(tmp_path)[-1][0][:3] == ["buildx", "imagetools", "inspect"]
@@ -178,7 +219,9 @@ def test_oci_manifest_is_refused(workspace: GitWorkspace, tmp_path: Path, monkey
 @pytest.mark.parametrize("base", ["", "python:3.12-slim", "python@sha256:1"])
 def test_base_image_must_have_a_digest(workspace: GitWorkspace, tmp_path: Path, base: str) -> None:
     """A tag can be moved; nothing is built, and the message says how to find the digest."""
-    with pytest.raises(ConfigError, match=r"FRAUDOPS_SERVING_BASE_IMAGE must name .* by its digest.*imagetools"):
+    with pytest.raises(
+        UsageError, match=r"--base-image or FRAUDOPS_SERVING_BASE_IMAGE must name .* by its digest.*imagetools"
+    ):
         build(workspace.root, base_image=base)
     assert calls(tmp_path) == []
 

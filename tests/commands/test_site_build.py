@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -46,11 +48,18 @@ def test_site_of_all_sources(served: BotEnvironment, tmp_path: Path) -> None:
         "models/0001.html",
         "models/0002.html",
         "timeline.html",
+        "timeline/approval.html",
+        "timeline/deployment.html",
+        "timeline/failed-deployment.html",
+        "timeline/request.html",
+        "timeline/rollback.html",
     ]
     index = text(out)
     assert "<h1>Model 0001 serves</h1>" in index
     assert "It serves since 10 April 2026, 07:00 UTC. The rollback was approved by bob and merged by alice" in index
     assert "no window was checked yet" in index
+    assert " in Git's approval, the registry and the deployment record; compared on " in html.unescape(index)
+    assert "<dt>CloudWatch alarms</dt><dd>the stack has none</dd>" in index
     second = text(out, "models/0002.html")
     assert "Model 0002: served 1 April 2026 to 10 April 2026" in second
     assert f'href="{URL}/pull/2"' in second
@@ -68,9 +77,10 @@ def test_offline_reads_git_alone(served: BotEnvironment, tmp_path: Path, monkeyp
     monkeypatch.delenv("GITHUB_TOKEN")
     report = build(served.root, tmp_path / "site", offline=True)
     assert (report.serves, report.models, report.events) == (1, 2, 4)
-    assert "alerts and drift checks" in report.missing
+    assert "alerts, drift checks and suppressed requests" in report.missing
     index = text(tmp_path / "site")
     assert "<h1>Git names model 0001</h1>" in index
+    assert "<dt>CloudWatch alarms</dt><dd>not read</dd>" in index
     assert "Missing: when models began to serve (deployment records)" in index
     assert "Pull request #" not in text(tmp_path / "site", "timeline.html")
 
@@ -121,12 +131,34 @@ def test_drift_check_is_a_page_with_its_report(served: BotEnvironment, tmp_path:
     out = tmp_path / "site"
     build(served.root, out, year="a year")
     name = "drift/20260301T000000Z_20260401T000000Z.html"
-    assert (out / name).read_bytes() == REPORT
+    assert (out / name).read_bytes().endswith(REPORT.partition(b"<header><div>\n")[2])
+    assert '<a href="../drift.html">' in text(out, name)
     index = text(out)
-    assert "7.3 a day: 226 of 24,000 transactions (0.942 %) from 1 to 31 March 2026" in index
+    assert "Against model 0001, before it served again; checked on 1 April 2026, 05:17 UTC." in index
     assert f'href="{name}">The report</a>' in index
     assert f'href="{name}"' in text(out, "drift.html")
     assert (out / "year.html").read_text("utf-8") == "a year"
+
+
+def test_suppressed_requests_are_on_the_time_line(served: BotEnvironment, tmp_path: Path) -> None:
+    """As the drift check has recorded them."""
+    checks, reason = Checks(BUCKET, "fraudops-production"), "the cooldown of data-drift is 21 days"
+    name = "20260501T000000Z-data-drift"
+    checks.write_suppressed(name, cause="data-drift", reason=reason, approval=1, at=datetime(2026, 5, 1, tzinfo=UTC))
+    build(served.root, tmp_path / "site")
+    assert "No retrain was requested: data drift" in text(tmp_path / "site", "timeline/suppressed-request.html")
+    assert reason in text(tmp_path / "site", "timeline.html")
+
+
+def test_demo_names_its_script(served: BotEnvironment, tmp_path: Path) -> None:
+    """At the top of each page, and wherever it approved; other reviewers are people."""
+    out = tmp_path / "site"
+    build(served.root, out, simulated=True, scripted_reviewer="bob")
+    assert "approved by bob (a script) and merged by alice" in text(out)
+    for name in ("index.html", "drift.html", "timeline.html", "models/0001.html"):
+        assert "A demo on emulators" in text(out, name)
+    build(served.root, out, scripted_reviewer="carol")
+    assert "approved by bob and merged by alice" in text(out)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -164,4 +196,4 @@ def test_command_prints_what_to_open(served: BotEnvironment, tmp_path: Path) -> 
     assert "serves approval 0001" in lines
     assert f"open first {tmp_path}/site/index.html" in lines
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--offline"]).stdout)
-    assert (found["pages"], found["serves"]) == (5, 1)
+    assert (found["pages"], found["serves"]) == (8, 1)

@@ -12,16 +12,20 @@ from typer.testing import CliRunner
 
 from ml import config
 from ml.audit.disagreement import Disagreement
-from ml.aws import platform_stack, registry, session
+from ml.aws import hosting_descriptions, platform_stack, registry, session
 from ml.aws.session import client
 from ml.cli import app
 from ml.commands.status import Status, status
+from ml.config.hand_over import Differences
 from ml.errors import CloudError, GitError
-from tests.commands.status_changes import CHANGES, Change, disabled_rule
+from ml.gitops import issues, labels
+from ml.release import self_heal_hand_over, self_heal_page
+from tests.commands.status_changes import CHANGES, Change, another_configuration, disabled_rule, rewritten_order
 from tests.harness.aws.workflow_identity import WorkflowIdentity
 from tests.harness.github.emulator import NAME
 from tests.harness.platform import account as accounts
 from tests.harness.platform.account import ReadyAccount
+from tests.harness.platform.served import ENDPOINT
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +92,25 @@ def test_merged_pointer_that_is_not_deployed_is_named(account: ReadyAccount) -> 
         found = compare(account)
     differing = {item.subject: item.detail for item in found.comparisons if item.state == "differs"}
     assert {"package", "order", "endpoint", "model"} <= set(differing)
-    assert "names approval 0002, and approval 0001 was deployed last; run deploy.yml" in differing["endpoint"]
+    assert (
+        "names approval 0002, and approval 0001 was deployed last; run gh workflow run deploy.yml --field reason="
+        in differing["endpoint"]
+    )
+
+
+def test_checkout_that_names_no_approval_is_told_to_pull(account: ReadyAccount) -> None:
+    """A clone from before the first approval: the endpoint serves, and what depends on the approval has no answer."""
+    workspace = account.env.workspace
+    before = workspace.repository.head()
+    text = (account.root / config.SERVING).read_text("utf-8")
+    try:
+        workspace.write({config.SERVING: config.set_values(text, config.SERVING, {"approval": None})}, "Forget it")
+        found = compare(account)
+    finally:
+        workspace.git("reset", "-q", "--hard", before)
+    differing = {item.subject: item.detail for item in found.comparisons if item.state == "differs"}
+    assert "if this checkout is behind main, git pull" in differing["endpoint"]
+    assert isinstance(found.error, Disagreement)
 
 
 def test_uncommitted_change_is_refused(account: ReadyAccount) -> None:
@@ -151,6 +173,76 @@ def test_report_names_differences_and_is_no_error(account: ReadyAccount, monkeyp
     assert "| rule ApprovedRule | differs |" in text
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert "### Nothing differs from Git\n" in summary.read_text("utf-8")
+
+
+@pytest.fixture
+def healing(account: ReadyAccount) -> Iterator[ReadyAccount]:
+    """The account, whose checkout says `self_heal: true`."""
+    workspace = account.env.workspace
+    before = workspace.repository.head()
+    text = config.set_values(workspace.text(config.SERVING), config.SERVING, {"self_heal": True})
+    workspace.write({config.SERVING: text}, "Put back what Git says")
+    yield account
+    workspace.git("reset", "-q", "--hard", before)
+
+
+def handed_over(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> Differences | None:
+    """What the step hands over; None for nothing."""
+    output = account.root.parent / "status-output"
+    output.write_text("")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    shown = CliRunner().invoke(app, ["status", "--report", "--hand-over", "--repo", str(account.root)])
+    assert shown.exit_code == 0, shown.output
+    (value,) = re.findall(r"differences<<(end-\w+)\n(.*)\n\1\n", output.read_text(), re.DOTALL)
+    return self_heal_hand_over.read(value[1]) if value[1] else None
+
+
+def test_differences_that_are_put_back_are_handed_over(healing: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with what puts it back; nothing without one that deploy.yml does."""
+    assert handed_over(healing, monkeypatch) is None
+    with disabled_rule(healing):
+        assert handed_over(healing, monkeypatch) is None
+        with another_configuration(healing):
+            found = handed_over(healing, monkeypatch)
+    assert found is not None
+    assert {each.subject: each.remedy for each in found.found} == {
+        "endpoint": "deploy.yml",
+        "variant": "deploy.yml",
+        "configuration": "deploy.yml",
+        "rule ApprovedRule": "template",
+    }
+    assert (found.commit, found.unsettled) == (healing.env.workspace.repository.head(), None)
+    assert found.undeployed is None  # the switch alone was changed since the deployment
+
+
+def test_nothing_is_handed_over_with_the_setting_off(account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless an issue is open, which the next job closes."""
+    with rewritten_order(account):
+        assert handed_over(account, monkeypatch) is None
+        github, cause, label = account.env.bot.hub.client(), self_heal_page.CAUSE, labels.SELF_HEAL
+        issues.report(github, cause=cause, label=label, title="Differs", body="order")
+        found = handed_over(account, monkeypatch)
+        issues.close(github, cause=cause, label=label, comment="Closed.")
+    assert found is not None
+    assert [each.subject for each in found.found] == ["order"]
+
+
+def test_moving_endpoint_and_new_pointer_are_handed_over(
+    healing: ReadyAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both speak against a deployment: one that runs, and one that nobody has let yet."""
+    workspace = healing.env.workspace
+    text = config.set_values(workspace.text(config.SERVING), config.SERVING, {"capture.sampling_percentage": 50})
+    workspace.write({config.SERVING: text}, "Capture less")
+    found = handed_over(healing, monkeypatch)
+    assert found is not None
+    assert "was changed since the last deployment" in str(found.undeployed)
+    described = hosting_descriptions.endpoint(ENDPOINT)
+    assert described is not None
+    monkeypatch.setattr(hosting_descriptions, "endpoint", lambda _: {**described, "EndpointStatus": "Updating"})
+    found = handed_over(healing, monkeypatch)
+    assert found is not None
+    assert "is Updating" in str(found.unsettled)
 
 
 def test_deleted_package_differs(account: ReadyAccount) -> None:

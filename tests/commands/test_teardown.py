@@ -87,6 +87,9 @@ def delete_what_has_a_fixed_name(stack: str) -> None:
 
 def test_everything_is_removed_and_the_rest_is_explained(checkout: Path) -> None:
     """Data with its versions and delete markers goes last; packages, log and provider stay, each with the reason."""
+    iam = session.client("iam")
+    for item in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:  # another test's stack has left it
+        iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=item["Arn"])
     used = use(checkout)
     name = used["stack"]
     found = survey()
@@ -230,6 +233,25 @@ def test_variables_of_the_repository_go_first(checkout: Path, tmp_path: Path, mo
         result = teardown(found, buckets=False, repository=REPOSITORY)
         assert repository.variables == {"OTHER": "z"}
         assert not [line for line in result.left if "variables FRAUDOPS_" in line]
+
+
+def test_teardown_of_staging_leaves_the_variables_of_production(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Production's workflows would otherwise do nothing, and end green."""
+    (checkout / config.STAGING).write_text((checkout / config.SERVING).read_text("utf-8"), "utf-8")
+    bootstrap(checkout)
+    with LocalGitHub(tmp_path / "github") as github:
+        repository = github.create_repository(REPOSITORY)
+        monkeypatch.setenv("GITHUB_TOKEN", github.token("alice"))
+        monkeypatch.setenv("GITHUB_API_URL", github.api_url)
+        staging = platform_stack.staging_stack_name()
+        monkeypatch.setenv("FRAUDOPS_STACK", staging)
+        checkouts.set_values(checkout, config.STAGING, {"endpoint": staging})
+        bootstrap(checkout, staging=True)
+        repository.variables.update({"FRAUDOPS_ROLE_STAGING": "x", "FRAUDOPS_ROLE_TRAIN": "y", "FRAUDOPS_STACK": "z"})
+        teardown(survey(repository=REPOSITORY), buckets=False, repository=REPOSITORY)
+        assert repository.variables == {"FRAUDOPS_ROLE_TRAIN": "y", "FRAUDOPS_STACK": "z"}
 
 
 def test_root_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml.workflow import runner_commands
+from tests.harness.fuzzing import examples
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=200)
 
@@ -29,7 +30,7 @@ def read(text: str) -> dict[str, str]:
     return found
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_output_keeps_any_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Line breaks, equal signs and delimiters in a value create no second output."""
@@ -40,7 +41,7 @@ def test_output_keeps_any_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert read(file.read_text(encoding="utf-8")) == {"reason": text, "verdict": "passed"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=100), st.text(min_size=1, max_size=40))
 def test_annotation_is_one_line(monkeypatch: pytest.MonkeyPatch, message: str, file: str) -> None:
     """Neither a message nor a file name can start another command."""
