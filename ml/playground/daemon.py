@@ -77,8 +77,8 @@ def environment(folder: Path = FOLDER) -> dict[str, str]:
         raise CloudError(str(error)) from error
 
 
-def exports(folder: Path = FOLDER) -> str:
-    """`environment` as shell lines, export NAME=VALUE, those for git, and `gh` as a function.
+def shell_environment(folder: Path = FOLDER) -> dict[str, str]:
+    """`environment` and the variables for git.
 
     Raises:
         CloudError: the emulators do not run, or run in another region than this environment names. Variables that
@@ -93,7 +93,12 @@ def exports(folder: Path = FOLDER) -> str:
             f"the emulators of {folder} run in {running}, and the region of this environment is {wanted}: start them "
             "there with `fraudops local down` and `fraudops local up`, or unset AWS_REGION and AWS_DEFAULT_REGION"
         )
-    variables |= for_git(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
+    return variables | for_git(variables["GITHUB_SERVER_URL"], variables["GITHUB_TOKEN"])
+
+
+def exports(folder: Path = FOLDER) -> str:
+    """`shell_environment` as shell lines, export NAME=VALUE, and `gh` as a function; raises the same errors."""
+    variables = shell_environment(folder)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     gh_variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in gh_environment(folder).items())
     return "\n".join([*lines, f'gh() {{ {gh_variables} command gh "$@"; }}'])

@@ -86,13 +86,14 @@ class StageTimer:
         console.note(f"   {self.seconds[name]:.1f} s")
 
 
-def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any]:
+def run(root: Path, *, out: Path, data: Path | None, seed: int, last_screen: bool = True) -> dict[str, Any]:
     """Runs the demo for the commit checked out at `root`; returns the content of summary.json.
 
     Args:
         root: a Git repository of this project.
         out: emptied first; gets the summary, the model, the clone, the pages and the emulators' logs.
         data: a file of transactions; stand-in data drawn with `seed` if None.
+        last_screen: whether the figures and the places of the results are printed at the end.
 
     Raises:
         FraudopsError: a command or a workflow run failed, or a prediction was not the model's.
@@ -116,7 +117,8 @@ def run(root: Path, *, out: Path, data: Path | None, seed: int) -> dict[str, Any
     finally:
         emulators.stop()
     place.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _print_table(place, summary)
+    if last_screen:
+        _print_table(place, summary)
     return summary
 
 

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml.playground import scripted_reviewer
 from ml.site.pages import Addresses
 
 if TYPE_CHECKING:
@@ -22,16 +23,18 @@ def build(root: Path, site: Path, github: Path, *, year: Path | None = None) -> 
     """
     from ml.commands.site_build import build as site_build
 
-    way = _way(site, github)
-    page = None if year is None else moved(year.read_text("utf-8"), _way(year.parent, github), way)
-    addresses = Addresses(commit=f"{way}/commit-{{}}.html", pull=f"{way}/pull-{{}}.html")
-    return site_build(root, site, addresses=addresses, year=page)
+    target = _relative_path(site, github)
+    page = None if year is None else relinked(year.read_text("utf-8"), _relative_path(year.parent, github), target)
+    addresses = Addresses(commit=f"{target}/commit-{{}}.html", pull=f"{target}/pull-{{}}.html")
+    return site_build(
+        root, site, addresses=addresses, year=page, simulated=True, scripted_reviewer=scripted_reviewer.LOGIN
+    )
 
 
-def moved(page: str, old: str, new: str) -> str:
+def relinked(page: str, old: str, new: str) -> str:
     """The page with its links below the folder `old` changed to the folder `new`."""
     return page.replace(f'href="{escape(old)}/', f'href="{escape(new)}/')
 
 
-def _way(start: Path, to: Path) -> str:
+def _relative_path(start: Path, to: Path) -> str:
     return Path(os.path.relpath(to, start)).as_posix()

@@ -45,6 +45,7 @@ def run(
     months: int = MONTHS,
     keep: Path | None = None,
     profile: Path | None = None,
+    last_screen: bool = True,
 ) -> dict[str, Any]:
     """Plays the year for the commit checked out at `root`; returns the content of report.json.
 
@@ -57,6 +58,7 @@ def run(
         months: number of months, 1 to 120.
         keep: folder for summary.json, the model that serves at the end and the site, emptied first; `out` if None.
         profile: of `fraudops data profile`; its columns and share of frauds replace those of the stand-in that ships.
+        last_screen: whether the months and the places of the results are printed at the end.
 
     Raises:
         ConfigError: the profile is invalid, or the scenario names columns that it has not.
@@ -101,7 +103,8 @@ def run(
     finally:
         emulators.stop()
     kept.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _print_table(history.year, paths[0], kept, watch)
+    if last_screen:
+        _print_table(history.year, paths[0], kept, watch)
     document: dict[str, Any] = history.year.to_dict()
     return document
 

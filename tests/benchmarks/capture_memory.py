@@ -35,8 +35,7 @@ GROWTH = 1.5
 
 def blocks(rows: int) -> Iterator[Any]:
     """Blocks of lines with different inference ids; the values repeat, which does not affect reading."""
-    from ml.aws.capture.line_stream import Block
-    from ml.aws.capture.object_listing import CapturedObject
+    from ml.aws.capture.captured_lines import Block, CapturedObject
 
     generator = np.random.default_rng(0)
     made = [
@@ -60,34 +59,60 @@ def blocks(rows: int) -> Iterator[Any]:
 
 def deliver(rows: int) -> None:
     """Labels of every row, in deliveries of a million."""
+    from ml.aws.labels import join
+
+    for table in labels(rows):
+        join.deliver(BUCKET, table)
+
+
+def label_tables(rows: int, folder: Path) -> Iterator[str]:
+    """The same as files below `folder`; their names."""
+    import pyarrow.parquet as pq
+
+    for number, table in enumerate(labels(rows)):
+        name = f"labels/late-{number}/labels.parquet"
+        (folder / name).parent.mkdir(parents=True)
+        pq.write_table(table, folder / name)
+        yield name
+
+
+def window_model() -> Any:
+    """What a drift check asks of the model."""
+    generator = np.random.default_rng(1)
+    known = np.abs(generator.normal(size=(20_000, len(INPUTS))))
+    return SimpleNamespace(
+        reference=reference(known, (generator.random(len(known)) < 0.01).astype(np.int8), list(INPUTS)),
+        scorer=SimpleNamespace(document=SimpleNamespace(iso_times=None)),
+        amount="Amount",
+        version="0007",
+    )
+
+
+def labels(rows: int) -> Iterator[Any]:
+    """Labels of every row, a million at a time."""
     import pyarrow as pa
 
-    from ml.aws.labels import join, store
+    from ml.aws.labels import store
 
     for first in range(0, rows, 1_000_000):
         places = np.arange(first, min(first + 1_000_000, rows))
         ids = pa.array([f"r-{place // PER_REQUEST}#{place % PER_REQUEST}" for place in places.tolist()])
         known = pa.array([START + timedelta(days=9)] * len(places), pa.timestamp("us", "UTC"))
         table = pa.table({"event_id": ids, "label": (places % 500 == 0).astype(np.int8), "known_at": known})
-        join.deliver(BUCKET, table.cast(store.SCHEMA))
+        yield table.cast(store.SCHEMA)
 
 
 def run(rows: int) -> None:
     """Checks a window of this many rows in this process; prints its memory as JSON."""
     from ml.aws.capture import line_stream
+    from ml.aws.capture.traffic_counts import CountedModel
     from ml.config.settings_files import LabelLimits
     from ml.drift import traffic_aggregation
 
     # Everything is as it is in production but for where the lines come from.
     setattr(line_stream, "blocks", lambda bucket, found: blocks(rows))  # noqa: B010 - a function in another's place
-    generator = np.random.default_rng(1)
-    known = np.abs(generator.normal(size=(20_000, len(INPUTS))))
-    model: Any = SimpleNamespace(
-        reference=reference(known, (generator.random(len(known)) < 0.01).astype(np.int8), list(INPUTS)),
-        scorer=SimpleNamespace(document=SimpleNamespace(iso_times=None)),
-        amount="Amount",
-        version="0007",
-    )
+    model = window_model()
+    model.counted = CountedModel(reference=model.reference, version=model.version, amount="Amount", iso_times=None)
     idle = peak_megabytes()
     begin, worked = time.perf_counter(), time.process_time()
     summary, outcomes, _ = traffic_aggregation.read(

@@ -23,8 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.aws.capture import decode_pool
-from ml.aws.capture.line_stream import RANGE, Block
-from ml.aws.capture.object_listing import CapturedObject
+from ml.aws.capture.captured_lines import RANGE, Block, CapturedObject
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 3.0

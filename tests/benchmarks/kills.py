@@ -1,7 +1,8 @@
 """Many trials whose verbs are killed at random moments: `make kills SHARD=0/2`; `OPTIONS=--page` writes docs/chaos.md.
 
 As in chaos.py each shard appends to a file of its own below build/kills and continues where it stopped. The page is
-made from docs/kills.json, which `--page` updates with the files of all shards. The exit code is 1 after a violation.
+made from docs/kills.json, to which `--page` adds the trials after its last one, from the files of all shards. The exit
+code is 1 after a violation.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml.playground.chaos import shard
+from ml.playground.chaos.captured_month import FLUSH_SECONDS
 from ml.playground.chaos.environment import ChaosEnvironment
-from ml.playground.chaos.killed_verbs import FLUSH_SECONDS, VERBS, KilledVerbs
+from ml.playground.chaos.killed_verbs import VERBS, KilledVerbs
 from tests.benchmarks import shard_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +26,7 @@ RESULTS, FIGURES, PAGE = ROOT / "build/kills", ROOT / "docs/kills.json", ROOT / 
 TRIALS, TRIALS_OF_AN_ENVIRONMENT = 200, 50
 
 
-def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
+def figures(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Per verb: kills, and those that a rerun repaired; and the trials that violated an invariant.
 
     A verb that had ended before its moment was not killed. A rerun repaired if it ended with 0, in a trial without
@@ -36,12 +39,26 @@ def figures(trials: list[dict[str, Any]]) -> dict[str, Any]:
             verbs[verb][1] += bool(running and not error and not trial["violations"])
     return {
         "trials": len(trials),
+        "last_trial": max((trial["seed"] for trial in trials), default=0),
         "verbs": verbs,
         "violations": shard_tables.violated(trials),
     }
 
 
-def table(counted: dict[str, Any]) -> str:
+def added(known: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures `known` and those of later trials."""
+    more = figures([trial for trial in trials if trial["seed"] > known["last_trial"]])
+    return {
+        "trials": known["trials"] + more["trials"],
+        "last_trial": max(known["last_trial"], more["last_trial"]),
+        "verbs": {
+            verb: [sum(pair) for pair in zip(known["verbs"][verb], more["verbs"][verb], strict=True)] for verb in VERBS
+        },
+        "violations": known["violations"] | more["violations"],
+    }
+
+
+def table(counted: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
     rows = [f"| {verb} | {kills} | {repaired} |" for verb, (kills, repaired) in counted["verbs"].items()]
     return "\n".join(
@@ -62,10 +79,9 @@ def rendered() -> str:
 
 
 def page() -> None:
-    """Updates the figures with the results below build/kills, and the page with the figures."""
-    trials = shard_tables.merged(RESULTS)
-    if trials:
-        FIGURES.write_text(json.dumps(figures(trials), indent=1) + "\n", encoding="utf-8")
+    """Adds the later trials below build/kills to the figures, and puts the figures into the page."""
+    known = added(json.loads(FIGURES.read_text(encoding="utf-8")), shard_tables.merged(RESULTS))
+    FIGURES.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(rendered(), encoding="utf-8")
 
 
@@ -93,6 +109,9 @@ def main() -> int:
     """Plays a shard, or writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shard", default="0/1", help="I/N: every N-th trial, from the I-th on")
+    parser.add_argument(
+        "--first", type=int, default=1, help="the first trial, such as the one after the committed ones"
+    )
     parser.add_argument("--trials", type=int, default=TRIALS, help="the last trial")
     parser.add_argument("--page", action="store_true", help="write docs/kills.json and docs/chaos.md, play nothing")
     given = parser.parse_args()
@@ -102,7 +121,7 @@ def main() -> int:
     number, of = map(int, given.shard.split("/"))
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = RESULTS / f"shard-{number}-of-{of}.jsonl"
-    return 1 if play(list(range(number + 1, given.trials + 1, of)), results) else 0
+    return 1 if play(list(range(given.first + number, given.trials + 1, of)), results) else 0
 
 
 if __name__ == "__main__":

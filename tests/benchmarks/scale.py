@@ -13,25 +13,41 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import scale_page
 from tests.benchmarks.performance.measured import ROOT, Ended, run, script
-from tests.benchmarks.scale_page import FILE, Run
+from tests.benchmarks.scale_figures import Run
+from tests.benchmarks.scale_page import FILE
 
 ROWS = 284_807
 SIZES = (1, 3, 10, 30)
 SPARK_SIZES = (1, 3)
 """Driver and executors share the cores of one machine here, and take minutes where one process takes seconds."""
+SHARD_SIZES = (1, 3, 10)
 STEPS = "tests.benchmarks.performance.train_steps_ours"
-SUBJECTS = ("train", "import", "drift", "spark-1", "spark-2")
+SUBJECTS = (
+    *("train", "import", "drift", "spark-1", "spark-2"),
+    *("drift-spark-1", "drift-spark-2", "drift-shards-1", "drift-shards-2"),
+)
 
 
 def measure(subject: str, sets: int, folder: Path) -> Run:
     """One run of a subject on `sets` × 284,807 rows."""
-    ways: dict[str, Callable[[int, Path], Sequence[Ended]]] = {"train": _train, "import": _import, "drift": _drift}
-    way = ways.get(subject) or (lambda sets, folder: _spark(int(subject.removeprefix("spark-")), sets, folder))
+    ways: dict[str, Callable[[int, Path], Sequence[Ended]]] = {
+        "train": _train,
+        "import": _import,
+        "drift": _drift,
+        "spark-1": partial(_spark, 1),
+        "spark-2": partial(_spark, 2),
+        "drift-spark-1": partial(_drift_on_spark, 1),
+        "drift-spark-2": partial(_drift_on_spark, 2),
+        "drift-shards-1": partial(_drift_on_shards, 1),
+        "drift-shards-2": partial(_drift_on_shards, 2),
+    }
+    way = ways[subject]
     ended = way(sets, folder)
     return Run(
         subject=subject,
@@ -39,6 +55,8 @@ def measure(subject: str, sets: int, folder: Path) -> Run:
         seconds=sum(float(each.answer["seconds"]) for each in ended),
         cpu_seconds=sum(float(each.answer["cpu_seconds"]) for each in ended),
         peak_megabytes=max(float(each.answer.get("peak_megabytes", each.peak_megabytes)) for each in ended),
+        merge_cpu_seconds=sum(float(each.answer.get("merge_cpu_seconds", 0)) for each in ended),
+        handed_over_megabytes=sum(float(each.answer.get("handed_over_megabytes", 0)) for each in ended),
     )
 
 
@@ -79,6 +97,22 @@ def _drift(sets: int, folder: Path) -> list[Ended]:
     return [Ended(answer=window, peak_megabytes=window["peak_megabytes"])]
 
 
+def _drift_on_spark(executors: int, sets: int, folder: Path) -> list[Ended]:
+    """The same counts from captured objects on disk, with so many executors of one core each."""
+    del folder
+    rows = sets * ROWS // 100 * 100
+    answer = script("scale_drift_spark", "--rows", str(rows), "--executors", str(executors))
+    return [Ended(answer=answer, peak_megabytes=answer["peak_megabytes"])]
+
+
+def _drift_on_shards(instances: int, sets: int, folder: Path) -> list[Ended]:
+    """The same counts on so many instances that share the objects, and the merge."""
+    del folder
+    rows = sets * ROWS // 100 * 100
+    answer = script("scale_drift_shards", "--rows", str(rows), "--instances", str(instances))
+    return [Ended(answer=answer, peak_megabytes=answer["peak_megabytes"])]
+
+
 def main() -> int:
     """Measures what is missing, and writes file, picture and page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,7 +138,7 @@ def main() -> int:
 
 
 def _sizes(subject: str) -> tuple[int, ...]:
-    return SPARK_SIZES if subject.startswith("spark") else SIZES
+    return SPARK_SIZES if "spark" in subject else SHARD_SIZES if "shards" in subject else SIZES
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,9 +14,11 @@ from matplotlib.figure import Figure
 from docs import cost
 from ml import config
 from ml.playground.template_state import FOLDER as SHIPPED
+from tests.benchmarks import scale_engines
 from tests.benchmarks.performance import committed
 from tests.benchmarks.performance.measured import ROOT
 from tests.benchmarks.performance.page import STYLE, number, svg
+from tests.benchmarks.scale_figures import FLAT, Lines, Run, count, duration, line_text, usd
 
 FILE, PAGE, PICTURE = ROOT / "docs/scale.json", "scale.md", "performance/scale.svg"
 MONTHS = (10_000_000, 1_000_000_000)
@@ -27,88 +27,30 @@ PEAK = 5.0
 LOAD = 0.5
 """The share of an instance's capacity that is planned for."""
 SECONDS_PER_MONTH = 30 * 86_400
-CORES, JOB_GIGABYTES, RUNNER_GIGABYTES, RUNNER_HOURS = 2, 16.0, 16.0, 6.0
-"""Cores of ml.m5.large; memory of ml.m5.xlarge; memory of GitHub's standard Linux runner; the longest job of GitHub."""
-FLAT = 0.15
-"""An exponent of memory below it counts as none: a drift check of 20 million rows took 665 MB, no more than 8.5 did."""
+CORES, JOB_GIGABYTES, RUNNER_GIGABYTES, DRIFT_MINUTES = 2, 16.0, 16.0, 60
+"""Cores of ml.m5.large; memory of ml.m5.xlarge and of GitHub's standard Linux runner; timeout-minutes of drift.yml."""
 NAMES = {
     "train": "Prepare, Train and Evaluate, one machine",
     "import": "import of one Parquet file",
     "drift": "drift check of a window with late labels",
     "spark-1": "Prepare and Train, Spark with one executor of 6 GB",
     "spark-2": "Prepare and Train, Spark with two executors of 6 GB",
+    "drift-spark-1": "counts of a drift check, Spark with one executor of 6 GB",
+    "drift-spark-2": "counts of a drift check, Spark with two executors of 6 GB",
+    "drift-shards-1": "counts of a drift check, one instance and the merge",
+    "drift-shards-2": "counts of a drift check, two instances that share the objects, and the merge",
 }
-_COLOURS = {"train": "#2a6f97", "import": "#5b8e7d", "drift": "#c8553d", "spark-1": "#8d6a9f", "spark-2": "#d4a017"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One measured run: its seconds, processor seconds of all threads, and the largest peak of its processes."""
-
-    subject: str
-    rows: int
-    seconds: float
-    cpu_seconds: float
-    peak_megabytes: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """The run as docs/scale.json has it."""
-        return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A figure as `fixed + slope × millions of rows`, and the exponent between the two largest sizes."""
-
-    fixed: float
-    slope: float
-    exponent: float
-
-    @classmethod
-    def of(cls, rows: Sequence[int], values: Sequence[float]) -> Line:
-        """The line with the least relative squared errors; neither part is negative.
-
-        Raises:
-            ValueError: there are fewer than two sizes.
-        """
-        if len(set(rows)) < 2:
-            raise ValueError(f"a line needs two sizes or more (got {len(set(rows))})")
-        millions, found = np.asarray(rows, dtype=np.float64) / 1e6, np.asarray(values, dtype=np.float64)
-        fixed, slope = np.linalg.lstsq(np.column_stack([1 / found, millions / found]), np.ones(len(found)), rcond=None)[
-            0
-        ]
-        if fixed < 0:
-            fixed, slope = 0.0, float(np.sum(millions / found) / np.sum((millions / found) ** 2))
-        elif slope < 0:
-            fixed, slope = float(np.sum(1 / found) / np.sum(1 / found**2)), 0.0
-        last = math.log(found[-1] / found[-2]) / math.log(millions[-1] / millions[-2])
-        return cls(fixed=float(fixed), slope=float(slope), exponent=last)
-
-    def at(self, rows: float) -> float:
-        """The figure for so many rows."""
-        return self.fixed + self.slope * rows / 1e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lines:
-    """The lines of one subject."""
-
-    seconds: Line
-    cpu_seconds: Line
-    megabytes: Line
-
-    @classmethod
-    def of(cls, runs: Sequence[Run]) -> Lines:
-        """The lines of runs of several sizes. Memory that hardly grows is flat, at its largest figure."""
-        rows, peaks = [run.rows for run in runs], [run.peak_megabytes for run in runs]
-        megabytes = Line.of(rows, peaks)
-        if megabytes.exponent < FLAT:
-            megabytes = dataclasses.replace(megabytes, fixed=max(peaks), slope=0.0)
-        return cls(
-            seconds=Line.of(rows, [run.seconds for run in runs]),
-            cpu_seconds=Line.of(rows, [run.cpu_seconds for run in runs]),
-            megabytes=megabytes,
-        )
+_COLOURS = {
+    "train": "#2a6f97",
+    "import": "#5b8e7d",
+    "drift": "#c8553d",
+    "spark-1": "#8d6a9f",
+    "spark-2": "#d4a017",
+    "drift-spark-1": "#7f5539",
+    "drift-spark-2": "#577590",
+    "drift-shards-1": "#43aa8b",
+    "drift-shards-2": "#f3722c",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,20 +104,26 @@ def text(runs: Sequence[Run]) -> str:
         "| subject | seconds | exponent | processor seconds | MB | exponent |",
         "|---|---|--:|---|---|--:|",
         *(
-            f"| {NAMES[subject]} | {_line(each.seconds)} | {each.seconds.exponent:.2f} | {_line(each.cpu_seconds)} | "
-            f"{_line(each.megabytes)} | {each.megabytes.exponent:.2f} |"
+            f"| {NAMES[subject]} | {line_text(each.seconds)} | {each.seconds.exponent:.2f} | "
+            f"{line_text(each.cpu_seconds)} | {line_text(each.megabytes)} | {each.megabytes.exponent:.2f} |"
             for subject, each in lines.items()
         ),
         "",
     ]
-    one, spark = (lines[subject].cpu_seconds for subject in ("train", "spark-1"))
+    one, spark, drift, counted = (
+        lines[subject].cpu_seconds for subject in ("train", "spark-1", "drift", "drift-spark-1")
+    )
     made += [
         f"Spark costs {spark.slope / one.slope:.0f} times the processor time of one process for each row, and "
         f"{spark.fixed:.0f} s to begin with: rows are sent between Python and Java, and sorted in pieces. It is for "
         "windows that the memory of one instance cannot hold, not for speed. Here driver and executors shared two "
-        "cores with other work, so two executors show what a second one costs, and not what it saves.",
+        "cores with other work, so two executors show what a second one costs, and not what it saves. The counts of a "
+        f"drift check cost {counted.slope / drift.slope:.1f} times those of one process for each row, and "
+        f"{counted.fixed:.0f} s to begin with: the lines are decoded by the same code, and only scored rows and labels "
+        "are sent between machines.",
         "",
     ]
+    made += scale_engines.text(_by_subject(runs), figures)
     for month in MONTHS:
         made += _month(month, lines, figures, capacity)
     return "\n".join(made) + "\n"
@@ -184,25 +132,25 @@ def text(runs: Sequence[Run]) -> str:
 def _month(month: int, lines: dict[str, Lines], figures: cost.Figures, capacity: float) -> list[str]:
     mean = month / SECONDS_PER_MONTH
     instances = max(2, math.ceil(PEAK * mean / (LOAD * capacity)))
-    host, processing = (_usd(figures, name) for name in ("host_m5_large", "processing_m5_xlarge"))
+    host, processing = (usd(figures, name) for name in ("host_m5_large", "processing_m5_xlarge"))
     needs = _needs(month, lines, capacity)
     first = max(needs, key=lambda need: need.share)
     over = [need for need in needs if need.share > 1]
     train = lines["train"].cpu_seconds.at(month)
     jobs = (train + 3 * figures["start_seconds"]) / 3_600
     return [
-        f"## A month of {_count(month)} transactions",
+        f"## A month of {count(month)} transactions",
         "",
         f"- **Endpoint**: {mean:,.1f} requests a second on average, {PEAK * mean:,.0f} in the busiest one (× {PEAK:g}, "
         f"assumed). An ml.m5.large answers {capacity:,.0f} a second ({CORES} cores × {capacity / CORES:,.0f}, "
         f"`serve_managed_rps` in [performance.md](performance.md)); at {LOAD:.0%} of that, and with two for two zones, "
         f"{instances} instances: {instances * figures['hours'] * host:,.0f} USD.",
-        f"- **A training** on all rows of the month: {_duration(train)} of processor time and three starts of "
+        f"- **A training** on all rows of the month: {duration(train)} of processor time and three starts of "
         f"{figures['start_seconds']:g} s, {jobs:,.1f} instance hours; at the price of an ml.m5.xlarge for processing "
         f"{jobs * processing:,.2f} USD, and in proportion more on a larger instance.",
-        f"- **A drift check** of the month: {_duration(lines['drift'].cpu_seconds.at(month))} on a runner, beside the "
+        f"- **A drift check** of the month: {duration(lines['drift'].cpu_seconds.at(month))} on a runner, beside the "
         "transfer of the captured files.",
-        f"- **Import**: {_duration(lines['import'].cpu_seconds.at(month))} for all files of the month.",
+        f"- **Import**: {duration(lines['import'].cpu_seconds.at(month))} for all files of the month.",
         "",
         f"What comes nearest to its limit: **{first.what}**. "
         + ("Nothing is beyond one." if not over else f"Beyond one: {'; '.join(need.what for need in over)}."),
@@ -235,7 +183,7 @@ def _needs(month: int, lines: dict[str, Lines], capacity: float) -> list[Need]:
         ),
         Need(
             what=f"time of a training job, {minutes} minutes of model.yaml",
-            amount=_duration(train.cpu_seconds.at(month)),
+            amount=duration(train.cpu_seconds.at(month)),
             share=train.cpu_seconds.at(month) / 60 / minutes,
             remedy="`compute.max_runtime_minutes`, or Spark",
         ),
@@ -243,13 +191,13 @@ def _needs(month: int, lines: dict[str, Lines], capacity: float) -> list[Need]:
             what=f"memory of a drift check, {RUNNER_GIGABYTES:g} GB of a runner",
             amount=f"{drift.megabytes.at(month) / 1_024:,.1f} GB",
             share=drift.megabytes.at(month) / 1_024 / RUNNER_GIGABYTES,
-            remedy="shorter windows",
+            remedy="`compute.instances` of drift.yaml, or shorter windows",
         ),
         Need(
-            what=f"time of a drift check, {RUNNER_HOURS:g} hours of a job on GitHub",
-            amount=_duration(drift.cpu_seconds.at(month)),
-            share=drift.cpu_seconds.at(month) / 3_600 / RUNNER_HOURS,
-            remedy="shorter windows, or a larger runner",
+            what=f"time of a drift check, {DRIFT_MINUTES} minutes of drift.yml",
+            amount=duration(drift.cpu_seconds.at(month)),
+            share=drift.cpu_seconds.at(month) / 60 / DRIFT_MINUTES,
+            remedy="`compute.instances` of drift.yaml, shorter windows, or a larger runner",
         ),
         Need(
             what=f"memory of the import of a day in one file, {RUNNER_GIGABYTES:g} GB of a runner",
@@ -295,24 +243,3 @@ def _by_subject(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in sorted(runs, key=lambda each: each.rows):
         found.setdefault(run.subject, []).append(run)
     return {subject: found[subject] for subject in NAMES if len(found.get(subject, ())) > 1}
-
-
-def _line(line: Line) -> str:
-    return f"{number(line.fixed)} + {number(line.slope)} × M"
-
-
-def _usd(figures: cost.Figures, name: str) -> float:
-    usd = figures.prices[name].usd
-    if usd is None:
-        raise ValueError(f"{cost.FIGURES}: prices.{name} has no price, which docs/scale.md needs")
-    return usd
-
-
-def _count(rows: int) -> str:
-    return f"{rows // 10**9} billion" if rows >= 10**9 else f"{rows // 10**6} million"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7_200 else f"{seconds / 3_600:.1f} hours"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks import scale_page
 from tests.benchmarks.performance.measured import ROOT
-from tests.benchmarks.scale_page import Line, Run
+from tests.benchmarks.scale_figures import Line, Lines, Run
 
 
 def runs() -> list[Run]:
@@ -48,7 +48,8 @@ def test_the_committed_page_is_that_of_its_figures() -> None:
 
 
 def test_every_subject_was_measured_at_several_sizes() -> None:
-    """Training, import and drift on one machine, training on Spark with one and two executors."""
+    """Training, import and drift on one machine, training and drift on Spark with one and two executors,
+    drift on one and two instances that share the objects."""
     sizes: dict[str, int] = {}
     for run in runs():
         sizes[run.subject] = sizes.get(run.subject, 0) + 1
@@ -62,4 +63,4 @@ def test_memory_that_hardly_grows_is_flat() -> None:
         Run(subject="drift", rows=rows, seconds=1.0, cpu_seconds=1.0, peak_megabytes=peak)
         for rows, peak in ((1_000_000, 600.0), (10_000_000, 660.0))
     ]
-    assert scale_page.Lines.of(flat).megabytes.at(1e9) == 660.0
+    assert Lines.of(flat).megabytes.at(1e9) == 660.0

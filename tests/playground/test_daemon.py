@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import tarfile
 from collections.abc import Iterator
@@ -137,6 +138,10 @@ def test_region_of_the_environment_is_emulated(tmp_path: Path, monkeypatch: pyte
         topic = client(tmp_path, "sns").create_topic(Name="t")["TopicArn"]
         assert topic.split(":")[3] == "eu-central-1"
         monkeypatch.delenv("AWS_DEFAULT_REGION")
+        variables = daemon.shell_environment(tmp_path)
+        assert {f"export {name}={shlex.quote(value)}" for name, value in variables.items()} == {
+            line for line in daemon.exports(tmp_path).splitlines() if line.startswith("export ")
+        }
         exported = {line.partition("=")[0] for line in daemon.exports(tmp_path).splitlines()}
         assert not {"export FRAUDOPS_STACK", "export GITHUB_REPOSITORY"} & exported
         monkeypatch.setenv("AWS_REGION", "us-west-2")

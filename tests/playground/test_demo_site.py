@@ -1,4 +1,4 @@
-"""The site of a demo links to GitHub's exported pages, and has the year with its own links moved."""
+"""The site of a demo links to GitHub's exported pages, and has the year with its own links relinked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ml.playground import demo_site
 def test_links_of_a_page_are_moved() -> None:
     """Those below the folder are; links of the page itself and other texts stay."""
     page = '<a href="github/a/b/pull-1.html">github/a/b/</a> <a href="#recall">recall</a>'
-    assert demo_site.moved(page, "github/a/b", "../../x&y/b") == (
+    assert demo_site.relinked(page, "github/a/b", "../../x&y/b") == (
         '<a href="../../x&amp;y/b/pull-1.html">github/a/b/</a> <a href="#recall">recall</a>'
     )
 
@@ -31,6 +31,7 @@ def test_site_is_made_with_relative_addresses(tmp_path: Path, monkeypatch: pytes
     assert made["addresses"].commit == "../../simulation/github/me/it/commit-{}.html"
     assert made["addresses"].pull == "../../simulation/github/me/it/pull-{}.html"
     assert made["year"] == '<a href="../../simulation/github/me/it/run-1.html">run</a>'
+    assert (made["simulated"], made["scripted_reviewer"]) == (True, "scripted-reviewer")
     assert (made["root"], made["out"]) == (tmp_path / "clone", tmp_path / "demo/site")
     demo_site.build(tmp_path / "clone", tmp_path / "demo/site", github)
     assert made["year"] is None

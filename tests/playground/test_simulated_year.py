@@ -118,15 +118,17 @@ def bank_profile(folder: Path) -> dict[str, Any]:
 def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
     """`simulate --profile` plays the loop in the bank's columns: trained, served, drifted and retrained.
 
-    Only data.yaml differs from the template. The share of frauds is the profile's.
+    Only data.yaml differs from the template. The share of frauds is the profile's. With --json standard output is the
+    report.
     """
     repository, out = tmp_path / "project", tmp_path / "year"
     command_line.clone(repository)
     (tmp_path / "profile.json").write_text(json.dumps(bank_profile(tmp_path / "bank")))
     (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick() | {"outages": []}))
     options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "quick.yaml", "--out", out)
-    command_line.play(repository, "simulate", "--months", "2", "--rows", "12000", *options)
+    done = command_line.play(repository, "simulate", "--months", "2", "--rows", "12000", "--json", *options)
     document = json.loads((out / "report.json").read_text())
+    assert json.loads(done.stdout) == document
     request = document["requests"][0]
     assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
     assert document["with_retraining"]["recall"][1] > document["without_retraining"]["recall"][1] + 0.3

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from ml.simulate import stand_in_data, table_files
 NAME, BRANCH = "acme/fraudops", "main"
 START = "2026-03-01T06:00:00Z"
 ROWS, FRAUDS = 8_000, 60
+_LEARNED = date(2026, 2, 25)
+"""The first day of the training data. A drift check indexes each day since its end, so it is not long ago."""
 PERSON, BOT = "alice", "github-actions[bot]"
 _PARTS = ("infra", "ml/model", "ml/steps", "ml/spark", "ml/__init__.py")
 """What the verbs read in a checkout."""
@@ -48,6 +50,8 @@ _SETTINGS: Mapping[Path, Mapping[str, Any]] = {
 """Settings for little data: what is tested here is the loop, not the model."""
 _RESULTS = ("executions/", "code/")
 """Prefixes of the lake that are kept: the results of jobs, to which the step cache points, and their code."""
+_PERSON_SECONDS = 3_600
+"""How long a person waits for an answer; PyGithub waits 15 s, which a machine that runs other things may take."""
 _VARIABLES = ("AWS_", "GITHUB_", "GIT_", "FRAUDOPS_", "RUNNER_")
 
 
@@ -73,8 +77,11 @@ class ChaosEnvironment:
         self.root = folder / "none"
         self.started: list[tuple[str, Mapping[str, Any]]] = []
         """The workflow dispatches of the current run: workflow, inputs."""
+        self._started_on: list[tuple[str, str]] = []
+        """Workflow and commit of each."""
         self._jobs = self._runs = 0
         self._kept: set[tuple[str, str]] = set()
+        self._serves = False
         self._before: dict[str, str] = {}
 
     def __enter__(self) -> ChaosEnvironment:
@@ -114,28 +121,40 @@ class ChaosEnvironment:
         """The folder of the current run."""
         return self._folder / f"run-{self._runs:05d}"
 
+    def keep(self) -> None:
+        """Makes what there is now, on main, in the lake and in SageMaker, the beginning of each further run.
+
+        GitHub's pull requests and issues are not part of it.
+        """
+        self.checkout()
+        self._template = self._folder / "kept"
+        shutil.copytree(self.root, self._template)
+        self._kept, self._serves = self._versions(), True
+
     def reset(self) -> None:
         """Removes what the last run has made, and creates GitHub and its repository anew."""
         self.aws.faults.set([])
         self.aws.settle()
         self.aws.flush()
-        self._empty_sagemaker()
+        if not self._serves:
+            self._empty_sagemaker()
         made = self._versions() - self._kept
         self._kept |= {(key, version) for key, version in made if key.startswith(_RESULTS)}
         self._remove(made - self._kept)
-        self.aws.forget_runs()
+        if not self._serves:
+            self.aws.forget_runs()
         self.github.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._runs += 1
         self._jobs = 0
         self._set_variables()
         self.folder.mkdir(parents=True)
-        self.started = []
+        self.started, self._started_on = [], []
         self.github = LocalGitHub(self.folder / "github", clock=clock.now).start()
         self.github.create_repository(NAME, seed=self._template)
-        self.github.router.register(
-            "POST", "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>/dispatches", self._dispatched
-        )
+        workflow = "/api/v3/repos/<owner>/<name>/actions/workflows/<workflow>"
+        self.github.router.register("POST", f"{workflow}/dispatches", self._dispatched)
+        self.github.router.register("GET", f"{workflow}/runs", self._listed)
         self.checkout()
 
     def checkout(self) -> None:
@@ -175,8 +194,12 @@ class ChaosEnvironment:
         """The repository through a person's client."""
         from github import Auth, Github
 
-        pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
-        api = Github(auth=Auth.Token(self.github.token(PERSON)), base_url=self.github.api_url, retry=None, **pauses)
+        options: dict[str, Any] = {
+            "seconds_between_requests": None,
+            "seconds_between_writes": None,
+            "timeout": _PERSON_SECONDS,
+        }
+        api = Github(auth=Auth.Token(self.github.token(PERSON)), base_url=self.github.api_url, retry=None, **options)
         return api.get_repo(NAME)
 
     @property
@@ -196,7 +219,15 @@ class ChaosEnvironment:
 
     def _dispatched(self, call: Call) -> None:
         call.need("actions", "write")
-        self.started.append((str(call.params["workflow"]), dict(call.body.get("inputs") or {})))
+        workflow = str(call.params["workflow"])
+        self.started.append((workflow, dict(call.body.get("inputs") or {})))
+        self._started_on.append((workflow, self._git(self.main, "rev-parse", str(call.body["ref"]))))
+
+    def _listed(self, call: Call) -> dict[str, Any]:
+        """The runs of a workflow: its dispatches. A verb that runs again asks whether one was started."""
+        call.need("actions", "read")
+        started = [sha for workflow, sha in self._started_on if workflow == call.params["workflow"]]
+        return {"total_count": len(started), "workflow_runs": [{"head_sha": sha} for sha in started]}
 
     def _make_template(self) -> Path:
         root = self._folder / "template"
@@ -219,7 +250,7 @@ class ChaosEnvironment:
         file = self._folder / "transactions.parquet"
         table_files.write(file, stand_in_data.draw(ROWS, frauds=FRAUDS, seed=3))
         columns = config.load_settings(self._template).training.columns
-        import_data(str(file), lake=Lake(self.bucket), columns=columns, start=None, quarantine=False)
+        import_data(str(file), lake=Lake(self.bucket), columns=columns, start=_LEARNED, quarantine=False)
 
     def _versions(self) -> set[tuple[str, str]]:
         """Key and version of everything in the lake."""

@@ -55,7 +55,13 @@ OTHERS = (
     "disk full",
     "clock skew",
 )
-KINDS: Sequence[str] = (*(f"aws {name}" for name in AWS_CALLS), *(f"github {name}" for name in GITHUB_CALLS), *OTHERS)
+_CALLS = (*(f"aws {name}" for name in AWS_CALLS), *(f"github {name}" for name in GITHUB_CALLS))
+KINDS: Sequence[str] = (*_CALLS, *OTHERS)
+KINDS_WITHOUT_JOBS: Sequence[str] = (
+    *_CALLS,
+    *(kind for kind in OTHERS if kind.partition(" ")[0] in ("interrupted", "disk", "clock")),
+)
+"""Those that verbs can meet which start no job and deploy nothing."""
 _MIX_EVERY, _MIX_FAULTS = 3, (2, 5)
 _TIMES = (1, 1, 2, 3, 9)
 """How often a fault comes: 9 is more than the clients try."""
@@ -106,14 +112,14 @@ class Draw:
         return [fault for fault in self.faults if fault.verb == verb]
 
 
-def draw(seed: int, calls: Mapping[str, VerbCalls]) -> Draw:
-    """The faults of the run with this seed, among the `calls` of each verb."""
+def draw(seed: int, calls: Mapping[str, VerbCalls], kinds: Sequence[str] = KINDS) -> Draw:
+    """The faults of the run with this seed, of these `kinds` and among the `calls` of each verb."""
     dice = random.Random(seed)  # noqa: S311 - a seeded choice, no secret
     if seed % _MIX_EVERY:
-        kinds = [KINDS[seed // _MIX_EVERY * (_MIX_EVERY - 1) % len(KINDS) - seed % _MIX_EVERY]]
+        chosen = [kinds[seed // _MIX_EVERY * (_MIX_EVERY - 1) % len(kinds) - seed % _MIX_EVERY]]
     else:
-        kinds = dice.sample(KINDS, dice.randint(*_MIX_FAULTS))
-    drawn = (_fault(kind, dice, calls) for kind in kinds)
+        chosen = dice.sample(kinds, dice.randint(*_MIX_FAULTS))
+    drawn = (_fault(kind, dice, calls) for kind in chosen)
     return Draw(seed=seed, faults=[fault for fault in drawn if fault is not None])
 
 

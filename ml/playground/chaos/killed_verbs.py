@@ -6,8 +6,6 @@ own, and the kernel ends it, with its children, wherever it is. A seed chooses t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -22,28 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from ml import clock, config
-from ml.commands.labels_collect import INBOX
-from ml.playground.chaos import invariants, stages
+from ml import clock
+from ml.playground.chaos import captured_month, invariants, stages, stored_results
 from ml.playground.chaos.environment import START, ChaosEnvironment
 from ml.playground.chaos.invariants import State, VerbRun
 from ml.playground.chaos.observation import observe
-from ml.simulate import stand_in_data
 
 VERBS = ("train", "propose", "deploy", "labels collect", "drift check")
-_ROWS_PER_REQUEST, _HOURS_BETWEEN = 40, 8
-"""Less than the gap in traffic that drift.yaml reports."""
-_MONTH, _CHECKED = datetime.fromisoformat("2026-04-01T00:00:00Z"), "2026-05-12T05:00:00Z"
-"""From when on traffic is sent, until the month ends; and when it is checked, with mature labels.
-
-Not the month of the deployment: a killed one runs its smoke test twice, and a check counts those of its window.
-"""
-_KNOWN = "2026-05-05T06:00:00Z"
+_CHECKED = "2026-05-12T05:00:00Z"
+"""When the month of traffic is checked: its labels are mature."""
 _LIMIT_SECONDS = 600
-FLUSH_SECONDS = 3_600.0
-"""Longer than a trial."""
-_RESULTS = ("labels/", "labels-inbox/", "monitoring/")
-"""Prefixes of the lake whose objects must be those of a run that nothing has killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +69,14 @@ class _Step:
 class KilledVerbs:
     """Plays trials in one environment. The first kill nothing: they teach how long each verb takes, and its results.
 
-    The environment must buffer captured traffic (`FLUSH_SECONDS`): the trial flushes it after each request, so that the
-    number of captured files, which a check reports, does not depend on the machine.
+    The environment must buffer captured traffic for `captured_month.FLUSH_SECONDS`.
     """
 
     def __init__(self, environment: ChaosEnvironment) -> None:
         self._environment = environment
         self._seconds: dict[str, float] = {}
         self._results: dict[str, str] = {}
-        self._rows = stand_in_data.draw(5_000, frauds=40, seed=7)
+        self._rows = captured_month.draw(3_600, frauds=29, seed=7)
 
     def run(self, seed: int) -> Trial:
         """The trial of a seed.
@@ -99,15 +84,15 @@ class KilledVerbs:
         Raises:
             RuntimeError: the loop fails although nothing was killed.
         """
-        if not self._seconds:
-            self._play(seed, learning=True)
-            learned = self._play(seed, learning=True)  # now the steps are cached
+        if not self._results:
+            self._play(seed, learning=True, last=VERBS[0])  # fills the caches of steps and definitions
+            learned = self._play(seed, learning=True)
             if learned.violations:
                 raise RuntimeError(f"nothing was killed: {'; '.join(learned.violations)}")
-            self._results = self._stored()
+            self._results = stored_results.digests(self._environment)
         return self._play(seed, learning=False)
 
-    def _play(self, seed: int, *, learning: bool) -> Trial:
+    def _play(self, seed: int, *, learning: bool, last: str = VERBS[-1]) -> Trial:
         environment, moments = self._environment, np.random.default_rng(seed)
         environment.reset()
         killed: list[Killed] = []
@@ -136,11 +121,13 @@ class KilledVerbs:
             if error:
                 break
             step.then()
+            if step.verb == last:
+                break
         violations += invariants.check(observe(environment, runs), invariants.AT_THE_END)
         titles = Counter(issue.title for issue in environment.person().get_issues(state="open"))
         violations += [f"{count} open issues: {title}" for title, count in titles.items() if count > 1]
         if self._results and not violations:
-            violations += differences(self._results, self._stored())
+            violations += stored_results.differences(self._results, stored_results.digests(environment))
         return Trial(seed=seed, killed=killed, violations=list(dict.fromkeys(violations)))
 
     def _steps(self) -> list[_Step]:
@@ -158,8 +145,16 @@ class KilledVerbs:
         ]
         return [
             *first,
-            _Step(verb=VERBS[3], arguments=["labels", "collect"], reached=lambda _: not self._inbox()),
-            _Step(verb=VERBS[4], arguments=["drift", "check", "--hand-over"], reached=lambda _: bool(self._checks())),
+            _Step(
+                verb=VERBS[3],
+                arguments=["labels", "collect"],
+                reached=lambda _: not stored_results.waiting(environment),
+            ),
+            _Step(
+                verb=VERBS[4],
+                arguments=["drift", "check", "--hand-over"],
+                reached=lambda _: bool(stored_results.checks(environment)),
+            ),
         ]
 
     def _process(self, arguments: Sequence[str], *, kill_after: float | None = None) -> tuple[int, float, str]:
@@ -185,60 +180,7 @@ class KilledVerbs:
 
     def _month_of_traffic(self) -> None:
         """Sends rows to the endpoint for a month, and puts their labels into the inbox."""
-        environment, aws = self._environment, self._environment.aws
-        names = [name for name in self._rows.column_names if name != "Class"]
-        records = self._rows.select(names).to_pylist()
-        truth = np.asarray(self._rows["Class"]).tolist()
-        lines = ["event_id,label,known_at,channel"]
-        moment, end, at = _MONTH, datetime.fromisoformat("2026-05-01T00:00:00Z"), 0
-        runtime = aws.client("sagemaker-runtime")
-        aws.flush()  # the smoke tests
-        while moment < end:
-            aws.clock.set(moment)
-            chosen = [(at + place) % len(records) for place in range(_ROWS_PER_REQUEST)]
-            ids = [f"{moment:%m%d%H}-{place}" for place in chosen]
-            instances = [records[place] | {"event_id": name} for place, name in zip(chosen, ids, strict=True)]
-            runtime.invoke_endpoint(
-                EndpointName=self._endpoint(), ContentType="application/json", Body=json.dumps({"instances": instances})
-            )
-            lines += [f"{name},{truth[place]},{_KNOWN},chargeback" for place, name in zip(chosen, ids, strict=True)]
-            aws.flush()
-            at, moment = at + _ROWS_PER_REQUEST, moment + timedelta(hours=_HOURS_BETWEEN)
-        environment.at(_CHECKED)
-        aws.client("s3").put_object(
-            Bucket=environment.bucket, Key=f"{INBOX}april.csv", Body=("\n".join(lines) + "\n").encode()
-        )
-        environment.checkout()
-
-    def _endpoint(self) -> str:
-        return config.load_serving(self._environment.root).endpoint
-
-    def _keys(self, prefix: str) -> list[str]:
-        pages = self._environment.aws.client("s3").get_paginator("list_objects_v2")
-        listed = pages.paginate(Bucket=self._environment.bucket, Prefix=prefix)
-        return [item["Key"] for page in listed for item in page.get("Contents", [])]
-
-    def _inbox(self) -> list[str]:
-        """The label files that wait."""
-        return [key for key in self._keys(INBOX) if "/" not in key.removeprefix(INBOX)]
-
-    def _checks(self) -> list[str]:
-        return [key for key in self._keys("monitoring/") if key.endswith(".json")]
-
-    def _stored(self) -> dict[str, str]:
-        """The digest of each object that the labels and the check have left."""
-        s3, bucket = self._environment.aws.client("s3"), self._environment.bucket
-        return {
-            key: hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest()
-            for prefix in _RESULTS
-            for key in self._keys(prefix)
-        }
-
-
-def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
-    """How the stored objects differ from those of a run that nothing has killed."""
-    return [
-        *(f"{key} is missing" for key in sorted(expected.keys() - found.keys())),
-        *(f"{key} is left over" for key in sorted(found.keys() - expected.keys())),
-        *(f"{key} differs" for key in sorted(expected.keys() & found.keys()) if expected[key] != found[key]),
-    ]
+        captured_month.send(self._environment, self._rows)
+        self._environment.at(_CHECKED)
+        captured_month.put_labels(self._environment, self._rows, self._rows[captured_month.LABEL].to_numpy())
+        self._environment.checkout()

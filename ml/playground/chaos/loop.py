@@ -1,4 +1,4 @@
-"""Plays the loop once under the faults of a seed: each verb, its rerun if it failed, and the invariants."""
+"""Plays a scene of the loop under the faults of a seed: each verb, its rerun if it failed, and the invariants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from ml.aws import session
 from ml.errors import FraudopsError
@@ -21,6 +21,7 @@ from ml.playground.chaos.stages import Stage
 _AGENTS = ("app/fraudops", "AWS_Lambda")
 """What is in the User-Agent of the product's calls, and of the deploy function's."""
 _HOUR = timedelta(hours=1)
+_START = datetime.fromisoformat(START)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,55 @@ class Result:
         return [list(self.met), runs, list(self.violations)]
 
 
+class Scene(Protocol):
+    """The verbs of a run, and what it begins with."""
+
+    @property
+    def start(self) -> datetime:
+        """When a run begins; each verb runs an hour after the one before."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds of faults that its verbs can meet."""
+
+    def reset(self) -> None:
+        """Makes everything as it is at the beginning of a run."""
+
+    def stages(self) -> list[Stage]:
+        """The verbs in order."""
+
+    def learn(self) -> None:
+        """Remembers what a run without faults has left."""
+
+    def violations(self) -> list[str]:
+        """What is wrong at the end of a run, besides the invariants."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """From nothing to a served model; if `whole`, also a second model, the rollback, and one that fails the gate."""
+
+    environment: ChaosEnvironment
+    whole: bool = False
+    start: datetime = _START
+    kinds: Sequence[str] = fault_draw.KINDS
+
+    def reset(self) -> None:
+        """Empties SageMaker, and creates the repository without an approval."""
+        self.environment.reset()
+
+    def stages(self) -> list[Stage]:
+        """train, propose, deploy, and what follows in a whole run."""
+        return stages.whole(self.environment) if self.whole else stages.first_model(self.environment)
+
+    def learn(self) -> None:
+        """Nothing: the invariants say all."""
+
+    def violations(self) -> list[str]:
+        """None besides the invariants."""
+        return []
+
+
 @dataclass
 class _Playing:
     environment: ChaosEnvironment
@@ -75,14 +125,10 @@ class _Playing:
 
 
 class Loop:
-    """Plays runs in one environment. The first one has no faults and learns the calls of each verb.
+    """Plays runs of a scene in one environment. The first ones have no faults and learn the calls of each verb."""
 
-    Args:
-        whole: also a second model, the rollback to the first, and a model that fails the gate.
-    """
-
-    def __init__(self, environment: ChaosEnvironment, *, whole: bool = False) -> None:
-        self._environment, self._whole = environment, whole
+    def __init__(self, environment: ChaosEnvironment, scene: Scene) -> None:
+        self._environment, self._scene = environment, scene
         self.calls: Mapping[str, VerbCalls] = {}
         self._renew = False
 
@@ -96,23 +142,24 @@ class Loop:
         result = self._play(Draw(seed=0), learning=True)
         if result.violations:
             raise RuntimeError(f"without any fault: {'; '.join(result.violations)}")
+        self._scene.learn()
         return result
 
     def run(self, seed: int) -> Result:
         """The run of a seed."""
         if not self.calls:
             self.learn()
-        return self._play(fault_draw.draw(seed, self.calls), learning=False)
+        return self._play(fault_draw.draw(seed, self.calls, self._scene.kinds), learning=False)
 
     def _play(self, draw: Draw, *, learning: bool) -> Result:
         started, environment = time.perf_counter(), self._environment
         for fault in draw.faults:
             if fault.uncached_step:
                 environment.aws.forget_runs(cached_step=fault.uncached_step)
-        environment.reset()
+        self._scene.reset()
         playing = _Playing(environment, draw)
-        moment = datetime.fromisoformat(START)
-        for stage in stages.whole(environment) if self._whole else stages.first_model(environment):
+        moment = self._scene.start
+        for stage in self._scene.stages():
             moment += _HOUR
             environment.at(f"{moment:%Y-%m-%dT%H:%M:%SZ}")
             state = self._stage(playing, stage, moment, learning=learning)
@@ -120,6 +167,8 @@ class Loop:
                 break
             stage.then()
         playing.violations += invariants.check(observe(environment, playing.runs), invariants.AT_THE_END)
+        with environment.without_faults():
+            playing.violations += self._scene.violations()
         if learning:
             self.calls = playing.calls
         return Result(

@@ -7,13 +7,17 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ml.playground.chaos import captured_month
 from ml.playground.chaos.environment import ChaosEnvironment
-from ml.playground.chaos.loop import Loop, Result
+from ml.playground.chaos.loop import Loop, Result, Scene, Training
+from ml.playground.chaos.watch import Watch
 
 _RUNS_OF_AN_ENVIRONMENT = 250
 """The emulators keep the results of jobs and their logs, so that they are started anew after as many runs."""
+SceneName = Literal["training", "whole", "watch"]
+"""From nothing to a served model; the same, a second model, a rollback and a failed gate; a served model's drift."""
 
 
 def run(
@@ -21,14 +25,14 @@ def run(
     seeds: Iterable[int],
     *,
     results: Path | None = None,
-    whole: bool = False,
+    scene: SceneName = "training",
     each: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """The results of the seeds that `results` does not have yet, each appended to it.
 
     Args:
         source: a checkout of the product.
-        whole: as `Loop` takes it.
+        scene: what each run plays.
         each: called with each result.
     """
     done = {line["seed"] for line in read(results)} if results else set()
@@ -37,8 +41,12 @@ def run(
     for start in range(0, len(left), _RUNS_OF_AN_ENVIRONMENT):
         with tempfile.TemporaryDirectory(prefix="fraudops-chaos-") as folder:
             log = Path(folder) / "verbs.log"
-            with ChaosEnvironment(source, Path(folder)) as environment, log.open("w", encoding="utf-8") as output:
-                loop = Loop(environment, whole=whole)
+            flush = {"flush_seconds": captured_month.FLUSH_SECONDS} if scene == "watch" else {}
+            with (
+                ChaosEnvironment(source, Path(folder), **flush) as environment,
+                log.open("w", encoding="utf-8") as output,
+            ):
+                loop = Loop(environment, _scene(environment, scene))
                 for seed in left[start : start + _RUNS_OF_AN_ENVIRONMENT]:
                     with contextlib.redirect_stderr(output):
                         result = loop.run(seed)
@@ -48,6 +56,10 @@ def run(
                             file.write(json.dumps(result.as_json()) + "\n")
                     each(result)
     return played
+
+
+def _scene(environment: ChaosEnvironment, name: SceneName) -> Scene:
+    return Watch(environment) if name == "watch" else Training(environment=environment, whole=name == "whole")
 
 
 def read(results: Path) -> list[dict[str, Any]]:

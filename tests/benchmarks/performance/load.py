@@ -28,12 +28,14 @@ _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 @dataclass
 class Load:
-    """What is sent, until when, and what was measured."""
+    """What is sent, until when or how many answers, and what was measured."""
 
     requests: list[bytes]
     begin: float
     end: float
     done: asyncio.Future[None]
+    most: int | None = None
+    """How many answers end the run before its time."""
     next: int = 0
     seconds: list[float] = field(default_factory=list)
     samples: list[tuple[int, str]] = field(default_factory=list)
@@ -96,6 +98,8 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         if self._load.begin <= self._sent and now <= self._load.end:
             self._load.seconds.append(now - self._sent)
+            if len(self._load.seconds) == self._load.most and not self._load.done.done():
+                self._load.done.set_result(None)
             if self._load.next % SAMPLE_EVERY == 0 and len(self._load.samples) < MAX_SAMPLES:
                 self._load.samples.append((self._place, body.decode()))
         if _CLOSE.search(head) is None:
@@ -123,8 +127,10 @@ async def connect(load: Load, port: int) -> None:
     await asyncio.get_running_loop().create_connection(lambda: Client(load, port), "127.0.0.1", port)
 
 
-async def run(port: int, bodies: list[bytes], seconds: float, connections: int) -> dict[str, object]:
-    """The measured figures; RuntimeError if an answer is no success."""
+async def run(
+    port: int, bodies: list[bytes], seconds: float, connections: int, *, most: int | None = None
+) -> dict[str, object]:
+    """The measured figures; RuntimeError if an answer is no success. It ends after `most` answers, if that is given."""
     head = b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n%s"
     loop = asyncio.get_running_loop()
     begin = time.perf_counter() + WARM_UP_SECONDS
@@ -133,6 +139,7 @@ async def run(port: int, bodies: list[bytes], seconds: float, connections: int) 
         begin=begin,
         end=begin + seconds,
         done=loop.create_future(),
+        most=most,
     )
     await asyncio.gather(*(connect(load, port) for _ in range(connections)))
     try:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ml.playground.chaos import killed_verbs
+from ml.playground.chaos import stored_results
+from ml.playground.chaos.captured_month import FLUSH_SECONDS
 from ml.playground.chaos.environment import ChaosEnvironment
-from ml.playground.chaos.killed_verbs import FLUSH_SECONDS, VERBS, KilledVerbs
+from ml.playground.chaos.killed_verbs import VERBS, KilledVerbs
 from tests.benchmarks import kills
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def test_one_rerun_repairs_each_verb(tmp_path: Path) -> None:
 
 def test_differences_of_the_lake_are_named() -> None:
     """An object that is missing, left over or different is a violation."""
-    assert killed_verbs.differences({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == [
+    assert stored_results.differences({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == [
         "a is missing",
         "c is left over",
         "b differs",
