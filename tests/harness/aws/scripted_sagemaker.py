@@ -60,7 +60,9 @@ class ScriptedCloud:
             "RetryPipelineExecution": self._retry,
             "StopPipelineExecution": self._stop,
             "ListPipelineParametersForExecution": self._parameters,
+            "CreateProcessingJob": self._create_job,
             "DescribeProcessingJob": self._job,
+            "StopProcessingJob": self._stop_job,
         }
         moto_patches.cache_module_list()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -174,9 +176,23 @@ class ScriptedCloud:
         given = execution.parameters
         return 200, {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
 
+    def _create_job(self, body: dict[str, Any]) -> Answer:
+        name = body["ProcessingJobName"]
+        if name in self.jobs:
+            return 400, {"__type": "ResourceInUse", "message": f"a job with this name already exists ({name})"}
+        self.jobs[name] = {"ProcessingJobStatus": "InProgress"}
+        return 200, {"ProcessingJobArn": job_arn("processing-job", name)}
+
+    def _stop_job(self, body: dict[str, Any]) -> Answer:
+        job = self.jobs[body["ProcessingJobName"]]
+        if job["ProcessingJobStatus"] != "InProgress":
+            return 400, {"__type": "ValidationException", "message": f"is in status {job['ProcessingJobStatus']}"}
+        job["ProcessingJobStatus"] = "Stopping"
+        return 200, {}
+
     def _job(self, body: dict[str, Any]) -> Answer:
         job = self.jobs.get(body["ProcessingJobName"])
-        return (200, job) if job else (400, {"__type": "ValidationException", "message": "no such job"})
+        return (200, job) if job else (400, {"__type": "ValidationException", "message": "Could not find the job"})
 
 
 def step(name: str, status: str = "Succeeded", *, seconds: float = 2.0, **more: Any) -> dict[str, Any]:

@@ -64,8 +64,9 @@ class ChangedRepository:
         repository, main = self.repository, self.workspace.git("rev-parse", "main")
         path = config.approval_path(approved.approval)
         first = repository.commit(main, {path: config.dump(approved).encode()}, "Record")
-        text = serving_pointer.set_approval(serving_pointer.read_text(repository, main), approved.approval)
-        tip = repository.commit(first, {config.SERVING: text.encode()}, "Serve")
+        file = serving_pointer.of_approvals(repository, main)
+        text = serving_pointer.set_approval(serving_pointer.read_text(repository, main, file), approved.approval, file)
+        tip = repository.commit(first, {file: text.encode()}, "Serve")
         self.workspace.git("switch", "-q", "-C", branch or f"approve/{approved.approval:04d}", tip)
         return tip
 

@@ -86,11 +86,13 @@ class Traffic:
 class Sender:
     """Sends requests while a canary bakes."""
 
-    def __init__(self, env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, per_minute: int, seed: int) -> None:
+    def __init__(
+        self, env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, per_minute: int, seed: int, *, compares: bool
+    ) -> None:
         assert env.cloud is not None
         self.traffic, self.stop = Traffic(), threading.Event()
         self._env, self._cloud, self._patch, self._parts = env, env.cloud, monkeypatch, per_minute // 6
-        self._seed, self._compares = seed * 100_000, True
+        self._seed, self._compares = seed * 100_000, compares
 
     def set_clock(self) -> datetime:
         """Sets the emulator's clock and that of `deploy`, and returns their time."""
@@ -142,10 +144,18 @@ class Sender:
 
 @contextmanager
 def traffic(
-    env: ServedPlatform, monkeypatch: pytest.MonkeyPatch, *, per_minute: int = 60, seed: int = 0
+    env: ServedPlatform,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    per_minute: int = 60,
+    seed: int = 0,
+    compares: bool = True,
 ) -> Iterator[Traffic]:
-    """Sends `per_minute` requests of 25 rows in the background, in six parts, while a canary bakes."""
-    sender = Sender(env, monkeypatch, per_minute, seed)
+    """Sends `per_minute` requests of 25 rows in the background, in six parts, while a canary bakes.
+
+    Without `compares`, it waits for no comparison: `deploy` publishes none.
+    """
+    sender = Sender(env, monkeypatch, per_minute, seed, compares=compares)
     sender.set_clock()
     thread = threading.Thread(target=sender.run)
     thread.start()

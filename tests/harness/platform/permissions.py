@@ -7,7 +7,7 @@ together with the demo, the tests use every action or the template says why not.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from local_aws.authorization.usage import AuthorizedCall, PolicyUsage, Report
 
@@ -27,10 +27,13 @@ TRAIN = "tests/workflows/test_run_training.py::test_trainings_wait_resume_fail_t
 DRIFT = "tests/workflows/test_run_drift.py::test_drift_creates_a_request_and_the_request_a_training"
 COLLECT = f"{WORKFLOW_PERMISSIONS}::test_drift_role_collects_labels"
 STATUS = "tests/commands/test_status.py::test_drift_role_may_read_what_status_compares"
+COUNT = "tests/shards/test_count_job.py::test_counts_are_those_of_one_process"
+STOPPED_COUNT = "tests/shards/test_count_job.py::test_job_that_does_not_end_is_stopped"
 LOGS = f"{WORKFLOW_PERMISSIONS}::test_train_role_reads_the_log_of_a_failed_job"
 CUSTOMER_KEY = "tests/workflows/test_run_customer_key.py::test_platform_with_a_key_trains_deploys_and_checks_drift"
 CANARY = "tests/commands/test_deploy_canary.py::test_function_may_read_the_alarms_that_it_names"
 COMPARISON = "tests/commands/test_deploy_canary.py::test_deploy_role_may_compare_a_canary"
+SCALING = "tests/commands/test_deploy_autoscaling.py::test_deploy_role_may_scale_the_endpoint"
 DEMO = "tests/playground/test_demo_round.py::test_commit_becomes_a_served_model"
 UNDELIVERED = "tests/infra/test_shared_policies.py::test_event_that_cannot_be_delivered_becomes_a_dead_letter"
 ARCHIVES = "tests/infra/test_shared_policies.py::test_only_the_deploy_function_writes_deployed_archives"
@@ -41,26 +44,34 @@ SIGNING = "tests/infra/test_signing_key_policy.py::test_train_role_alone_signs_a
 LAKE = "tests/infra/test_permissions_boundary.py::test_infra_cannot_open_the_lake"
 
 USED_BY: Mapping[Statement, str] = {
+    ("CountingRole", "ListRequests"): COUNT,
+    ("CountingRole", "ReadTrafficAndLabels"): COUNT,
+    ("CountingRole", "WriteLogs"): COUNT,
+    ("CountingRole", "WriteSummaries"): COUNT,
     ("DeployRole", "ListObjectsToDetectMissing"): FUNCTION,
     ("DeployRole", "PublishNotifications"): FUNCTION,
     ("DeployRole", "ReadRollbackAlarms"): CANARY,
     ("DeployRole", "SendToDeadLetterQueue"): FUNCTION,
-    ("github-DeployRole", "ListCanaryAnswers"): COMPARISON,
+    ("github-DeployRole", "ChangeScalingAlarms"): SCALING,
+    ("github-DeployRole", "CreateScalingRole"): SCALING,
     ("github-DeployRole", "PublishCanaryMetrics"): COMPARISON,
-    ("github-DeployRole", "ReadCanaryAnswers"): COMPARISON,
+    ("github-DeployRole", "RegisterScaling"): SCALING,
+    ("github-DriftRole", "CountTraffic"): COUNT,
     ("github-DriftRole", "EmptyLabelsInbox"): COLLECT,
     ("github-DriftRole", "ImportLabels"): COLLECT,
     ("github-DriftRole", "ListTrafficLabelsAndChecks"): DRIFT,
+    ("github-DriftRole", "PassCountingRole"): COUNT,
     ("github-DriftRole", "PublishDriftMetrics"): DRIFT,
     ("github-DriftRole", "ReadPlatformStack"): DRIFT,
     ("github-DriftRole", "ReadTrafficLabelsAndArchives"): DRIFT,
     ("github-DriftRole", "ListDeployments"): STATUS,
-    ("github-DriftRole", "ListPackages"): STATUS,
+    ("github-DriftRole", "ListPackagesAndScaling"): STATUS,
     ("github-DriftRole", "ReadAlarms"): STATUS,
     ("github-DriftRole", "ReadBucketPolicies"): STATUS,
     ("github-DriftRole", "ReadEndpointAndPackages"): STATUS,
     ("github-DriftRole", "ReadEventRules"): STATUS,
     ("github-DriftRole", "ReadOrderHistoryAndServedArchive"): STATUS,
+    ("github-DriftRole", "ReadKeyPolicy"): STATUS,
     ("github-DriftRole", "ReadPlatformTemplate"): STATUS,
     ("github-DriftRole", "ReadPolicies"): STATUS,
     ("github-DriftRole", "ReadRoles"): STATUS,
@@ -98,11 +109,15 @@ USED_BY: Mapping[Statement, str] = {
     ("DeadLetters", "AllowUndeliveredEvents"): UNDELIVERED,
     ("NotificationTopic", "AllowFailedSteps"): FAILED_STEP,
     ("lakelogs", "DeliverAccessLogs"): ACCESS_LOGS,
+    ("trust of CountingRole", "#0"): COUNT,
     ("trust of github-DriftRole", "#0"): DRIFT,
     ("trust of github-InfraRole", "#0"): INFRA,
 }
 """By Allow statement that the demo does not use: the test that makes calls that need it, and fails without it."""
 ACTION_USED_BY: Mapping[Action, str] = {
+    ("github-DeployRole", "DescribeInvokeAndScaleEndpoint", "sagemaker:DescribeEndpointConfig"): SCALING,
+    ("github-DeployRole", "DescribeInvokeAndScaleEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"): SCALING,
+    ("github-DriftRole", "CountTraffic", "sagemaker:StopProcessingJob"): STOPPED_COUNT,
     ("github-InfraRole", "ChangeAlarmsDashboardAndLogs", "logs:AssociateKmsKey"): KEY,
     ("github-InfraRole", "ChangeAlarmsDashboardAndLogs", "logs:DisassociateKmsKey"): KEY,
     ("github-InfraRole", "UpdatePlatformStack", "cloudformation:DescribeStackEvents"): FAILED_CHANGE,
@@ -113,23 +128,26 @@ ACTION_USED_BY: Mapping[Action, str] = {
     ("github-TrainRole", "RunPipeline", "sagemaker:StopPipelineExecution"): RETRIES,
 }
 """By action of an Allow statement that neither the demo nor the statement's test uses: the test that does."""
-KEYED_BY: Mapping[Statement, str] = dict.fromkeys(
-    [
-        ("DeployRole", "EncryptAndDecryptDataAndMessages"),
-        ("DeployRole", "EncryptVolumesOfEndpoint"),
-        ("EndpointRole", "EncryptAndDecryptData"),
-        ("ExecutionRole", "EncryptAndDecryptData"),
-        ("ExecutionRole", "EncryptVolumes"),
-        ("Key", "EncryptEvents"),
-        ("Key", "EncryptLogs"),
-        ("Key", "LetPoliciesOfThisAccountGrantIt"),
-        ("github-DeployRole", "EncryptAndDecryptObjects"),
-        ("github-DriftRole", "EncryptAndDecryptObjects"),
-        ("github-PlanRole", "DecryptObjects"),
-        ("github-TrainRole", "EncryptAndDecryptObjects"),
-    ],
-    CUSTOMER_KEY,
-)
+KEYED_BY: Mapping[Statement, str] = {
+    **dict.fromkeys([("CountingRole", "EncryptAndDecryptData"), ("CountingRole", "EncryptVolumes")], COUNT),
+    **dict.fromkeys(
+        [
+            ("DeployRole", "EncryptAndDecryptDataAndMessages"),
+            ("DeployRole", "EncryptVolumesOfEndpoint"),
+            ("EndpointRole", "EncryptAndDecryptData"),
+            ("ExecutionRole", "EncryptAndDecryptData"),
+            ("ExecutionRole", "EncryptVolumes"),
+            ("Key", "EncryptEvents"),
+            ("Key", "EncryptLogs"),
+            ("Key", "LetPoliciesOfThisAccountGrantIt"),
+            ("github-DeployRole", "EncryptAndDecryptObjects"),
+            ("github-DriftRole", "EncryptAndDecryptObjects"),
+            ("github-PlanRole", "DecryptObjects"),
+            ("github-TrainRole", "EncryptAndDecryptObjects"),
+        ],
+        CUSTOMER_KEY,
+    ),
+}
 """The same for statements that only a platform with a key of its own has."""
 DENIED_BY: Mapping[Statement, str] = {
     ("DeadLetters", "DenyWithoutTls"): TLS,
@@ -185,10 +203,16 @@ def unjustified(report: Report) -> set[Action]:
     }
 
 
-def expected_of_others() -> set[Action]:
-    """What `unjustified` has for the demo alone: the actions that the tests of `USED_BY` and `ACTION_USED_BY` use."""
+def expected_of_others(keyed: Container[str] = ()) -> set[Action]:
+    """What `unjustified` has for the demo alone: the actions that the tests of `USED_BY` and `ACTION_USED_BY` use.
+
+    On a platform with a key of its own, also those that the tests named by `keyed` use of `KEYED_BY`.
+    """
+    statements = [*USED_BY, *(statement for statement, test in KEYED_BY.items() if test in keyed)]
     return {
-        (*statement, action) for statement in USED_BY for action in template_statements.unjustified_actions(*statement)
+        (*statement, action)
+        for statement in statements
+        for action in template_statements.unjustified_actions(*statement)
     } | set(ACTION_USED_BY)
 
 

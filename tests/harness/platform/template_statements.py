@@ -42,7 +42,7 @@ def find(text: str, statement: Statement) -> FoundStatement:
         LookupError: the template has no such statement, or more than one.
     """
     owner, sid = statement
-    found = [each for each in _statements(_root(text), owner) if each[0] == sid]
+    found = [each for each in _statements_of(text, owner) if each[0] == sid]
     if len(found) != 1:
         raise LookupError(f"{len(found)} statements of {owner} are called {sid}")
     return found[0][1]
@@ -63,6 +63,11 @@ def _root(text: str) -> yaml.Node | None:
     """The nodes of a template, which takes half a second to parse."""
     root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     return root
+
+
+@functools.lru_cache(maxsize=200)
+def _statements_of(text: str, owner: str) -> tuple[tuple[str, FoundStatement], ...]:
+    return tuple(_statements(_root(text), owner))
 
 
 def _statements(root: yaml.Node | None, owner: str) -> Iterator[tuple[str, FoundStatement]]:
