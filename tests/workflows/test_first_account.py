@@ -66,6 +66,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
             "BOT_KEY_FILE": str(tmp_path / "bot.pem"),
             "BOT_ID": str(ids["robot"]),
             "REVIEWER": REVIEWER,
+            "ADDRESS": "alarms@example.org",
             "TRANSACTIONS_FILE": str(file),
         }
         with isolated_environment(emulators.environment()):

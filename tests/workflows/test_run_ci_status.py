@@ -105,6 +105,7 @@ def test_branch_cannot_forge_the_status(env: WorkflowEnvironment) -> None:
             ("packages", "Packages on their own"),
             ("templates", "CloudFormation templates"),
             ("audit", "Workflows"),
+            ("dependencies", "Dependencies and secrets"),
             ("required-checks", "Required checks"),
         )
     }

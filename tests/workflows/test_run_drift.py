@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from pathlib import Path
@@ -9,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import platform_stack, s3_objects
+from ml.aws import platform_stack, s3_objects, session_policies
 from ml.aws.session import client
 from ml.gitops import approvals
 from ml.gitops.repository import BOT
 from tests.harness.platform import monitored, served
 from tests.harness.platform.monitored import MonitoredEndpoint
-from tests.harness.workflows import environment
+from tests.harness.workflows import environment, published_site
 from tests.harness.workflows.environment import WorkflowEnvironment, failed, passed
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 CHECK, ASK, NOT_RUN = "Check traffic and labels for drift", "Request a retrain", "Report why nothing ran"
+HEAL = "Put back what Git says"
 REQUEST = "20260501T000000Z-data-drift"
 
 
@@ -57,6 +59,18 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         (report,) = re.findall(r"\[Open the drift report\]\((http\S+)\)", run.summary)
         with urllib.request.urlopen(report, timeout=30) as page:  # noqa: S310 - the emulator's own address
             assert "In February 2026 nothing drifted" in page.read().decode()
+
+        # The published site of the account has the report, read with the same role.
+        env.bot.api.create_variable("FRAUDOPS_PAGES", "account")
+        env.dispatch("pages.yml")
+        run = env.fired()["pages.yml"]
+        assert passed(run) == {"Build the site with the account", "Publish the site"}
+        site = published_site.files(env)
+        assert "nothing drifted" in site["drift.html"].decode()
+        assert [name for name in site if name.startswith("drift/")], sorted(site)
+        # Its session may do what it did, but for an alarm or a key that this platform does not have, and nothing else.
+        (statement,) = json.loads(session_policies.document("site"))["Statement"]
+        assert set(statement["Action"]) - published_site.actions(env) <= {"cloudwatch:DescribeAlarms", "kms:Decrypt"}
 
         # March and April drift; after April two of three windows agree.
         watched.month(3, shift=0.6)
@@ -97,7 +111,7 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         put(Bucket=watched.bucket, Key="labels-inbox/good.csv", Body=b"event_id,label,known_at\na,0,2026-04-02\n")
         env.dispatch("drift.yml", window="2026-04-01T00:00:00Z/2026-05-01T00:00:00Z")
         (again,) = env.runs()
-        assert again.results == {CHECK: "failure", ASK: "success", NOT_RUN: "skipped"}
+        assert again.results == {CHECK: "failure", ASK: "success", HEAL: "skipped", NOT_RUN: "skipped"}
         assert "labels-inbox/bad.csv: line 2, column label: '2' must be 0 (legitimate) or 1 (fraud)" in again.log
         assert "A retrain was requested before" in again.summary
         assert watched.requests() == [REQUEST]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.harness.git import adopter
-from tests.harness.workflows.environment import WorkflowEnvironment, passed, started
+from tests.harness.workflows import published_site
+from tests.harness.workflows.environment import passed, started
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
-
-
-def artifact(env: WorkflowEnvironment) -> Path:
-    """The one tar file of the run's artifact."""
-    (found,) = (env.bot.folder / "clouds").rglob("artifacts/github-pages/artifact.tar")
-    return found
 
 
 def test_site_is_published_only_if_switched_on(tmp_path: Path) -> None:
@@ -30,11 +24,18 @@ def test_site_is_published_only_if_switched_on(tmp_path: Path) -> None:
         env.dispatch("pages.yml")
         run = env.fired()["pages.yml"]
         assert passed(run) == {"Build the site", "Publish the site"}
-        with tarfile.open(artifact(env)) as packed:
-            names = {Path(member.name).as_posix() for member in packed.getmembers() if member.isfile()}
-            index = packed.extractfile("./index.html")
-            assert index is not None
-            text = index.read().decode()
-        assert names >= {"index.html", "timeline.html", "drift.html", "models/0001.html", "models/0002.html"}
+        site = published_site.files(env)
+        assert site.keys() >= {"index.html", "timeline.html", "drift.html", "models/0001.html", "models/0002.html"}
+        text = site["index.html"].decode()
         assert "Git names model 0002" in text
         assert f"/{env.bot.hub.name}/commit/" in text
+
+
+def test_site_of_the_account_needs_the_role(tmp_path: Path) -> None:
+    """Without the variable of drift.yml's role the run says so. test_run_drift.py publishes such a site."""
+    with started(tmp_path, set_state=adopter.write) as env:
+        env.bot.api.create_variable("FRAUDOPS_PAGES", "account")
+        env.dispatch("pages.yml")
+        run = env.fired()["pages.yml"]
+        assert passed(run) == {"Report why nothing ran"}
+        assert "FRAUDOPS_ROLE_DRIFT is empty" in run.summary

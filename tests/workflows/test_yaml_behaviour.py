@@ -19,7 +19,8 @@ VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},
     "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
-    "drift.yml": {"labels collect", "status", "drift check", "drift request"},
+    "deploy-staging.yml": {"deploy", "shadow", "promote"},
+    "drift.yml": {"labels collect", "status", "drift check", "drift request", "self-heal"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
     "serving-image.yml": {"serving-image"},
@@ -31,9 +32,11 @@ TOOLS = {
     LINK,
     "tar --dereference --hard-dereference --create --file build/artifact.tar --directory build/site .",
     "make test",
-    "make emulators oracle product-alone serving-stack",
-    "cfn-lint infra/platform.yaml infra/github-oidc.yaml infra/serving-image.yaml",
+    "make emulators oracle product-alone serving-stack axe",
+    "cfn-lint infra/platform.yaml infra/github-oidc.yaml infra/github-staging.yaml infra/serving-image.yaml",
     "make checkov",
+    "make secrets",
+    "make vulnerabilities",
     "actionlint",
 }
 WRITTEN = ("model-config/approvals/0001.yaml", "model-config/gate-failures/20260301T060000Z-0123456789ab.yaml")
@@ -80,6 +83,7 @@ def test_file_opens_with_what_it_does_and_what_it_writes(file: Path) -> None:
         ("model-config/training/gate.yaml", {"ci.yml", "train.yml"}),
         ("model-config/retrain-requests/20260301T060000Z-manual.yaml", {"ci.yml", "train.yml"}),
         ("model-config/serving/production.yaml", {"ci.yml", "deploy.yml"}),
+        ("model-config/serving/staging.yaml", {"ci.yml", "deploy-staging.yml"}),
         ("infra/deploy_model/logic.py", {"ci.yml", "infra.yml"}),
         *((path, {"ci.yml"}) for path in WRITTEN),
     ],
@@ -136,6 +140,7 @@ def group(file: str, event: str, ref: str = MAIN, *, pull: int | None = None, ru
         ("deploy.yml", "deploy"),
         ("drift.yml", "drift"),
         ("infra.yml", "infra-apply"),
+        ("deploy-staging.yml", "deploy-staging"),
         ("serving-image.yml", "serving-image"),
         ("pages.yml", "pages"),
     ],
@@ -148,7 +153,8 @@ def test_runs_on_main_of_one_workflow_wait(file: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml", "pages.yml"]
+    "file",
+    ["train.yml", "deploy.yml", "deploy-staging.yml", "drift.yml", "infra.yml", "serving-image.yml", "pages.yml"],
 )
 def test_dispatch_on_another_branch_has_its_own_group(file: str) -> None:
     """GitHub cancels a waiting run if a newer one joins its group, so a run without effect must not join."""
@@ -173,8 +179,8 @@ def test_newer_commit_cancels_the_checks_of_its_pull_request() -> None:
     assert group("ci.yml", "workflow_dispatch", pull_request="") == (f"ci-{MAIN}", False)
 
 
-def test_deploy_and_infra_apply_check_out_the_tip_of_main() -> None:
-    """A waiting run that is cancelled for a newer one loses nothing; a training takes the commit that started it."""
+def test_jobs_that_apply_or_compare_main_check_out_its_tip() -> None:
+    """A run that waited, or an old one that is run again, does what main says now; a training takes its own commit."""
     refs = {
         (name, each.id): step["with"].get("ref")
         for name, each, step in steps()
@@ -182,9 +188,12 @@ def test_deploy_and_infra_apply_check_out_the_tip_of_main() -> None:
     }
     assert {key for key, ref in refs.items() if ref == "main"} == {
         ("deploy.yml", "deploy"),
+        ("deploy-staging.yml", "stage"),
         ("infra.yml", "apply"),
         ("ci-status.yml", "post"),
+        ("drift.yml", "check"),
         ("drift.yml", "request"),
+        ("drift.yml", "heal"),
         ("train.yml", "record"),
     }
     assert all(ref in (None, "main") for ref in refs.values())
@@ -200,7 +209,8 @@ def test_step_is_one_verb() -> None:
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
             r"fraudops ((?:drift |infra |labels |site )?[a-z-]+)"
-            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose --failed| --hand-over| --report| --offline)?',
+            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose(?: --failed)?| --staging| --if-due'
+            r"|(?: --report)? --hand-over| --offline)?",
             script.strip(),
         )
         if match is None:
@@ -228,7 +238,7 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
     conditions = {step["name"]: step.get("if") for step in check.steps()}
     *first, last = conditions
     assert first == [
-        "Check out",
+        "Check out main",
         "Set up",
         "Import labels from the inbox",
         "Check for drift",
@@ -245,10 +255,10 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
 
 def test_job_without_infrastructure_is_reported_as_not_run() -> None:
     """If a variable is missing, the job `not-run` writes a notice and a summary that name the command."""
-    for name in ("train.yml", "deploy.yml", "drift.yml", "infra.yml", "serving-image.yml"):
+    for name in ("train.yml", "deploy.yml", "deploy-staging.yml", "drift.yml", "infra.yml", "serving-image.yml"):
         not_run = job(name, "not-run")
         (step,) = not_run.steps()
-        assert "`fraudops bootstrap`" in step["env"]["MESSAGE"]
+        assert "`fraudops bootstrap" in step["env"]["MESSAGE"]
         assert "$GITHUB_STEP_SUMMARY" in step["run"]
         assert "::notice" in step["run"]
         for each in WORKFLOWS[name].jobs:
@@ -272,7 +282,13 @@ def test_only_tests_and_audits_depend_on_code_changes() -> None:
         assert "vars.FRAUDOPS_SUITE != 'skip'" in str(job("ci.yml", name).raw["if"])
     # The checks of a pull request are those of .ci/run without the demo and the end-to-end runs, which take minutes.
     commands = {step["run"] for name in ci_results.TESTS for step in job("ci.yml", name).raw["steps"] if "run" in step}
-    assert commands == {"make test", "make emulators oracle product-alone serving-stack"}
+    expected = {
+        "make test",
+        "make emulators oracle product-alone serving-stack axe",
+        "make secrets",
+        "make vulnerabilities",
+    }
+    assert commands == expected
     assert "if" not in job("ci.yml", "validate").raw
     assert "needs" not in job("ci.yml", "plan").raw
 
@@ -311,6 +327,7 @@ def test_each_input_reaches_its_verb_as_a_variable() -> None:
 
 
 def test_cron_is_alone_in_its_file() -> None:
-    """GitHub disables a file with a cron if the repository is idle, so drift.yml has no other automatic trigger."""
-    assert [name for name, workflow in WORKFLOWS.items() if "schedule" in workflow.on] == ["drift.yml"]
-    assert set(WORKFLOWS["drift.yml"].on) == {"schedule", "workflow_dispatch"}
+    """GitHub disables a file with a cron if the repository is idle, so those have no other automatic trigger."""
+    scheduled = {name: workflow for name, workflow in WORKFLOWS.items() if "schedule" in workflow.on}
+    assert scheduled.keys() == {"drift.yml", "pages.yml"}
+    assert all(set(workflow.on) == {"schedule", "workflow_dispatch"} for workflow in scheduled.values())

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ PINS = {
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "actions/upload-artifact": ("043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
     "actions/deploy-pages": ("cd2ce8fcbc39b97be8ca5fce6e763baed58fa128", "v5.0.0"),
+    "actions/attest-build-provenance": ("a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32", "v4.1.0"),
     "actions/create-github-app-token": ("1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
 }
 GRANTS = {
@@ -32,6 +34,7 @@ GRANTS = {
         "packages": {"contents": "read"},
         "templates": {"contents": "read"},
         "audit": {"contents": "read"},
+        "dependencies": {"contents": "read"},
         "required-checks": {"contents": "read", "pull-requests": "read", "statuses": "write"},
     },
     "ci-status.yml": {"post": {"contents": "read", "actions": "read", "pull-requests": "read"}},
@@ -59,9 +62,21 @@ GRANTS = {
         },
         "not-run": {},
     },
+    "deploy-staging.yml": {
+        "stage": {
+            "contents": "write",
+            "pull-requests": "write",
+            "issues": "write",
+            "statuses": "read",
+            "actions": "write",
+            "id-token": "write",
+        },
+        "not-run": {},
+    },
     "drift.yml": {
         "check": {"actions": "read", "contents": "read", "issues": "write", "id-token": "write"},
         "request": {"contents": "write", "pull-requests": "write", "issues": "write", "actions": "write"},
+        "heal": {"contents": "read", "actions": "write", "issues": "write"},
         "not-run": {},
     },
     "infra.yml": {
@@ -69,8 +84,16 @@ GRANTS = {
         "apply": {"contents": "read", "id-token": "write"},
         "not-run": {},
     },
-    "serving-image.yml": {"build": {"contents": "read", "id-token": "write"}, "not-run": {}},
-    "pages.yml": {"build": {"contents": "read"}, "publish": {"pages": "write", "id-token": "write"}, "not-run": {}},
+    "serving-image.yml": {
+        "build": {"contents": "read", "id-token": "write", "attestations": "write"},
+        "not-run": {},
+    },
+    "pages.yml": {
+        "build": {"contents": "read"},
+        "build-account": {"contents": "read", "pull-requests": "read", "id-token": "write"},
+        "publish": {"pages": "write", "id-token": "write"},
+        "not-run": {},
+    },
 }
 """Written out once more, so that a wider grant is a change of two files and seen in review."""
 ROLES = {
@@ -78,7 +101,9 @@ ROLES = {
     ("ci.yml", "plan"): "FRAUDOPS_ROLE_PLAN",
     ("train.yml", "train"): "FRAUDOPS_ROLE_TRAIN",
     ("deploy.yml", "deploy"): "FRAUDOPS_ROLE_DEPLOY",
+    ("deploy-staging.yml", "stage"): "FRAUDOPS_ROLE_STAGING",
     ("drift.yml", "check"): "FRAUDOPS_ROLE_DRIFT",
+    ("pages.yml", "build-account"): "FRAUDOPS_ROLE_DRIFT",
     ("infra.yml", "plan"): "FRAUDOPS_ROLE_PLAN",
     ("infra.yml", "apply"): "FRAUDOPS_ROLE_INFRA",
     ("serving-image.yml", "build"): "FRAUDOPS_ROLE_SERVING_IMAGE",
@@ -87,7 +112,9 @@ ROLES = {
 ENVIRONMENTS = {
     ("train.yml", "train"): "train",
     ("deploy.yml", "deploy"): "production",
+    ("deploy-staging.yml", "stage"): "staging",
     ("drift.yml", "check"): "drift",
+    ("pages.yml", "build-account"): "drift",
     ("infra.yml", "apply"): "infrastructure",
     ("drift.yml", "request"): "bot",
     ("train.yml", "record"): "bot",
@@ -132,7 +159,7 @@ def test_third_party_actions_are_pinned_by_commit_and_say_their_version(file: Pa
 def test_checkouts_do_not_persist_credentials() -> None:
     """A push uses the token of its own step."""
     checkouts = [step for _, _, step in steps() if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert len(checkouts) == 18
+    assert len(checkouts) == 22
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -182,6 +209,19 @@ def test_job_that_publishes_runs_no_code_of_the_repository() -> None:
     built = job("pages.yml", "build")
     assert "vars.FRAUDOPS_PAGES == 'true' && github.ref == 'refs/heads/main'" in str(built.raw["if"])
     assert "--offline" in str(built.raw)
+    with_account = job("pages.yml", "build-account")
+    assert "vars.FRAUDOPS_PAGES == 'account' && " in str(with_account.raw["if"])
+    assert "secrets." not in str(with_account.raw)
+
+
+def test_site_of_the_account_is_built_with_a_session_that_reads_only() -> None:
+    """No other job has a session policy: their roles are their own."""
+    limited = {(name, each.id): step["with"]["session-policy"] for name, each, step in steps() if _limited(step)}
+    assert limited == {("pages.yml", "build-account"): "site"}
+
+
+def _limited(step: dict[str, Any]) -> bool:
+    return "session-policy" in (step.get("with") or {})
 
 
 def test_each_job_with_a_role_or_a_key_has_its_environment() -> None:
@@ -225,6 +265,20 @@ def test_no_job_has_both_an_apps_key_and_a_role_or_the_run_lock() -> None:
     assert "if: steps.find.outputs.there != 'true' && inputs.cache == 'true'" in environment
 
 
+def test_job_that_starts_deployments_has_neither_a_role_nor_a_key() -> None:
+    """It may start workflows, on what is merged, and change no file; its packages are not from the cache."""
+    heal = job("drift.yml", "heal")
+    assert "id-token" not in heal.permissions
+    assert heal.permissions["contents"] == "read"
+    assert heal.environment is None
+    assert "secrets." not in str(heal.raw)
+    assert "vars." not in str(heal.raw)
+    checkout, setup, start = heal.steps()
+    assert checkout["with"]["ref"] == "main"
+    assert setup["with"] == {"lock": "core", "cache": "false"}
+    assert start["run"] == "fraudops self-heal"
+
+
 def test_image_is_built_without_the_cache() -> None:
     """Every job on main may write the cache, and this job's role may push what the endpoint runs."""
     (setup,) = [
@@ -239,6 +293,7 @@ def test_a_hand_over_reaches_one_verb_as_a_variable() -> None:
     """An output of a job with a role is untrusted: it is in no condition but the one that it is not empty."""
     for (name, identifier), source in {
         ("drift.yml", "request"): "needs.check.outputs.hand_over",
+        ("drift.yml", "heal"): "needs.check.outputs.differences",
         ("train.yml", "record"): "needs.train.outputs.gate_failure",
     }.items():
         text = str(job(name, identifier).raw)
