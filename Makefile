@@ -1,5 +1,5 @@
-# Two targets install everything: `make demo` installs the product and the emulators and runs the demo; `make test`
-# also installs the development tools and runs the checks. Both install into .venv, from the locks, with hashes.
+# `make demo` installs the product and the emulators and runs the demo; `make install` also installs the development
+# tools and GitHub's command line, and `make test` does so and runs the checks. All install into .venv, from the locks, with hashes.
 PYTHON ?= python3
 BIN := .venv/bin
 # SageMaker's scikit-learn image has Python 3.12. This is one that runs, or empty: pyenv's command python3.12 fails
@@ -15,12 +15,15 @@ SEED ?= 0
 SHARD ?= 0/1
 OPTIONS ?=
 QUICK ?=
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit long permissions emulators oracle product-alone serving-stack spark container seeds bench drift-alarms years chaos kills checkov docs lock clean
+.PHONY: help install demo test lint types unit long permissions emulators oracle product-alone serving-stack spark axe container seeds bench fuzz vulnerabilities secrets drift-alarms years chaos kills checkov docs lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+install: .venv/dev.stamp  ## Install the product, the emulators, the tools of the checks and gh into .venv, and run nothing
 
 # The jobs of the demo run with the image's packages where Python 3.12 is found, and otherwise in .venv.
 demo: .venv/local.stamp  ## Install, then play a year of drift on this machine (FAST=1: one model, a challenger, a rollback; DATA=creditcard.csv: the same on a real file)
@@ -32,7 +35,7 @@ else
 endif
 
 test: .venv/dev.stamp  ## Install, then run style, types and the product's tests; the minutes-long runs are `make long`
-	$(MAKE) --no-print-directory -j 2 lint types container
+	$(MAKE) --no-print-directory -j 2 container-steps container-model types lint
 	$(MAKE) --no-print-directory unit
 
 lint: .venv/dev.stamp  ## Style and format
@@ -43,10 +46,11 @@ types: .venv/dev.stamp  ## Static types, strict
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp  ## The test suite, end-to-end runs on the AWS emulator included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack and not spark'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not long and not removal and not serving_stack and not spark and not axe'
 
+# The files that have the mark: importing all others takes ten seconds in each worker.
 long: .venv/dev.stamp  ## The loop through the real workflow files on both emulators, minutes each
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long $$(grep --recursive --files-with-matches --include='test_*.py' 'mark\.long' tests)
 
 permissions: .venv/dev.stamp  ## Run the demo and the failure paths, report every permission in build/permissions.json, remove each statement of infra/ and run the test that must then fail; an hour
 	@mkdir -p build
@@ -69,11 +73,16 @@ product-alone: .venv-product/stamp  ## The product's wheel and the verbs of the 
 serving-stack: .venv/dev.stamp .venv-serving-stack/stamp  ## SageMaker's own serving stack, without a network, against `fraudops score`; needs Python 3.12; FRAUDOPS_SKLEARN_CONTAINER=FOLDER: AWS's own handler too
 	FRAUDOPS_SKLEARN_CONTAINER="$(FRAUDOPS_SKLEARN_CONTAINER)" $(BIN)/python -m pytest -m serving_stack tests/serving_stack
 
-spark: .venv/dev.stamp .venv-spark/stamp  ## Preparation and training on Spark 3.5 with worker processes, against one machine; needs Python 3.12 and Java 17
+spark: .venv/dev.stamp .venv-spark/stamp  ## Preparation, training and drift counts on Spark 3.5 with worker processes, against one machine; needs Python 3.12 and Java 17
 	$(BIN)/python -m pytest -m spark tests/spark
 
-container: .venv-container/stamp  ## The steps' tests with the versions of SageMaker's scikit-learn container
-	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/model tests/steps
+axe: .venv/dev.stamp tests/axe/node_modules/.package-lock.json  ## Every page against axe-core's rules in Chromium, narrow and wide, light and dark; needs Node.js 20 and Chromium
+	$(BIN)/python -m pytest -m axe tests/axe
+
+container: container-model container-steps  ## The steps' tests with the versions of SageMaker's scikit-learn container
+
+container-%: .venv-container/stamp
+	PYTHONPATH=. .venv-container/bin/python -m pytest -m container tests/$*
 
 seeds: .venv/dev.stamp  ## Table of recall and false-positive rate of ten stand-in data sets, seeds 0 to 9
 	$(BIN)/python tests/benchmarks/seeds.py
@@ -91,14 +100,23 @@ years: .venv/dev.stamp  ## Simulated years, false alarms and the gate's power: d
 	$(BIN)/python -m tests.benchmarks.years --shard $(SHARD) $(OPTIONS)
 
 # Both append to a folder below build/ and continue where they stopped.
-kills: .venv/dev.stamp  ## Verbs killed at random moments, and run again: docs/chaos.md (hours; SHARD=0/2: every second trial; OPTIONS=--page: the page alone)
+kills: .venv/dev.stamp  ## Verbs killed at random moments, and run again: docs/chaos.md (hours; SHARD=0/2: every second trial; OPTIONS="--first 42": the trials after the committed ones; OPTIONS=--page: the page alone)
 	$(BIN)/python -m tests.benchmarks.kills --shard $(SHARD) $(OPTIONS)
 
 chaos: .venv/dev.stamp  ## The loop under seeded faults: docs/chaos.md (hours; SHARD=0/4: every fourth seed; OPTIONS="--seeds 100": the first hundred; OPTIONS=--page: the page alone)
 	$(BIN)/python -m tests.benchmarks.chaos --shard $(SHARD) $(OPTIONS)
 
+fuzz: .venv/dev.stamp  ## Random input for everything that somebody else writes: docs/fuzzing.md (MINUTES=60; OPTIONS="--target pages": one target; OPTIONS=--page: the page alone)
+	$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) $(OPTIONS)
+
 checkov: .venv-checkov/stamp  ## Check the templates and workflow files with checkov; it has an environment of its own
 	.venv-checkov/bin/python tests/checkov_run.py
+
+vulnerabilities: .venv-audit/stamp  ## Compare every lock with the advisories of osv.dev; needs the network
+	.venv-audit/bin/python tests/dependency_audit.py
+
+secrets: .venv-audit/stamp  ## Look for secrets in every tracked file
+	.venv-audit/bin/python tests/secret_scan.py
 
 docs: .venv/dev.stamp  ## Generate CONTRIBUTING's table of folders, the pictures and docs/cost.md from code and figures, and run the notebooks
 	$(BIN)/python -m docs.structure
@@ -117,8 +135,13 @@ lock: .venv/dev.stamp  ## Write the locks from requirements/*.in and the emulato
 	@$(INSTALL) .venv-checkov requirements/checkov.lock
 	@touch $@
 
+# These tools are used by nothing else.
+.venv-audit/stamp: requirements/audit.lock
+	@$(INSTALL) .venv-audit requirements/audit.lock
+	@touch $@
+
 clean:  ## Remove build outputs and environments
-	rm -rf build emulators/aws/tests/iam/oracle/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-spark .venv-checkov .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
+	rm -rf build emulators/aws/tests/iam/oracle/node_modules tests/axe/node_modules .venv .venv-tools .venv-container .venv-serving-stack .venv-spark .venv-checkov .venv-audit .venv-bench .venv-local-aws .venv-local-github .venv-product .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -143,8 +166,8 @@ clean:  ## Remove build outputs and environments
 	@touch $@
 
 # npm writes this file last, from the lock, whose hashes it has verified.
-emulators/aws/tests/iam/oracle/node_modules/.package-lock.json: emulators/aws/tests/iam/oracle/package-lock.json
-	cd emulators/aws/tests/iam/oracle && npm ci --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 .venv-product/stamp: requirements/run.lock requirements/build.lock

@@ -34,4 +34,5 @@ def now() -> datetime:
 
 def stamp(moment: datetime) -> str:
     """`moment` as YYYY-MM-DDTHH:MM:SSZ, the form used in every state file."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime's %Y has no leading zeros on Linux.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

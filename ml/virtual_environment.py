@@ -20,7 +20,7 @@ from pathlib import Path
 LOCKS = ("core", "run", "dev")
 _STAMP = "complete"
 """Written last into an environment. An environment without it is incomplete and is created again."""
-_EXPORTED = ("AWS_REGION", "FRAUDOPS_STACK", "FRAUDOPS_ROLE_ARN")
+_EXPORTED = ("AWS_REGION", "FRAUDOPS_STACK", "FRAUDOPS_ROLE_ARN", "FRAUDOPS_SESSION_POLICY")
 _SHIM = """\
 #!{python}
 from ml.cli import main

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
-from tests.harness import state_guard
+from tests.harness import fuzzing, state_guard
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDER = pytest.StashKey[Any]()
 """The `DecisionRecorder` of this process; not set where moto is not installed."""
 PASSED = pytest.StashKey[bool]()
+_GARBAGE_OBJECTS = 20_000
+"""New objects after which Python collects the youngest ones; 700 by default."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--permission-report FILE`: what the AWS emulators of this session granted and used, of all runs together."""
+    """`--permission-report FILE`: what the AWS emulators of this session granted and used, of all runs together.
+
+    `--fuzz FOLDER` and `--fuzz-examples N`: random examples for property tests, as `make fuzz` runs them.
+    """
     parser.addoption("--permission-report", type=Path, help="JSON file; needs --basetemp")
+    parser.addoption("--fuzz", type=Path, help="try random examples; the folder keeps those that fail")
+    parser.addoption("--fuzz-examples", type=int, default=1000, help="examples of a test without its own number")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -40,11 +47,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts to notice reads of the repository's state, and to record the decisions of AWS emulators, where the suite
-    has them. No example has a time limit.
+    has them.
     """
-    hypothesis.settings.register_profile("any machine", deadline=None)
-    hypothesis.settings.load_profile("any machine")
+    if (folder := config.getoption("fuzz")) is None:
+        fuzzing.load_fixed_profile()
+    else:
+        fuzzing.load_random_profile(folder, config.getoption("fuzz_examples"))
     state_guard.install()
+    config.add_cleanup(gc.unfreeze)  # what is frozen is not freed at the end, which DuckDB reports as leaks
     if importlib.util.find_spec("moto") is None:  # SageMaker's container, whose versions `make container` tests
         return
     from tests.harness.aws.decisions import DecisionRecorder
@@ -86,6 +96,21 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     if reads:
         pytest.fail(f"a test reads this repository's own state, which adopters change: {'; '.join(reads)}")
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Imports the tests without Python's garbage collector, which then ignores what they imported and runs less often.
+
+    The imports make millions of objects that live to the end; each full collection would look at all of them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_OBJECTS, 10, 50)
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]  # it has no stubs
 
 from docs import cost
@@ -66,11 +65,12 @@ def test_page_links_each_price_to_its_source() -> None:
 
 
 def test_serverless_breaks_even_where_both_cost_the_same() -> None:
-    """At that many requests a month the two endpoints cost the same."""
-    document = yaml.safe_load(TEXT)
-    document["usage"]["requests"]["value"] = cost.break_even_requests(cost.read(TEXT))
-    figures = cost.read(yaml.safe_dump(document))
-    assert cost.serverless(figures).usd == pytest.approx(cost.endpoint(figures, "host_m5_large").usd)
+    """At that many requests a month the two endpoints cost the same, data in and out included."""
+    figures = cost.read(TEXT)
+    requests = cost.break_even_requests(figures)
+    assert cost.serverless_month(figures, requests) == pytest.approx(cost.endpoint(figures, "host_m5_large").usd)
+    data = requests * figures["request_kb"] / 1e6 * 0.016
+    assert cost.serverless_month(figures, requests) - data == pytest.approx(requests * 0.005 * 0.00006)
 
 
 def test_counts_are_those_of_the_code_and_the_template() -> None:
@@ -115,3 +115,15 @@ def test_figure_without_evidence_is_refused(old: str, new: str, message: str) ->
     assert cost.read(SMALL)["hours"] == 10
     with pytest.raises(ValueError, match=r"docs/cost\.yaml: " + message):
         cost.read(SMALL.replace(old, new))
+
+
+def test_serving_page_states_the_computed_comparison() -> None:
+    """docs/serving.md compares a serverless endpoint with an instance in the figures of docs/cost.yaml."""
+    figures, page = cost.read(TEXT), (ROOT / "docs/serving.md").read_text("utf-8")
+    instance = cost.endpoint(figures, "host_m5_large").usd
+    for requests, shown in (
+        (1e6, f"{cost.serverless_month(figures, 1e6):.2f}"),
+        (1e8, f"{cost.serverless_month(figures, 1e8):.0f}"),
+    ):
+        assert f"| {requests / 1e6:.0f} million requests a month | {instance:.2f} USD | {shown} USD |" in page
+    assert f"from about {cost.break_even_requests(figures) / 1e6:.0f} million requests a month on" in page

@@ -7,6 +7,7 @@ mirrored below tests/infra. A package whose __init__.py has code is tested like 
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,18 +119,29 @@ def _reached(test: Path) -> set[str]:
     queue, seen = [test, *(path for path in conftests if path.exists())], set[Path]()
     while queue:
         path = queue.pop()
-        seen.add(path)
-        for name in structure.imports(path):
-            for module in (name, name.rpartition(".")[0]):
-                file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-                file = file if file.exists() else file.with_suffix("") / "__init__.py"
-                if file.exists() and file not in seen and module.split(".")[0] in ("ml", "tests"):
-                    queue.append(file)
+        if path not in seen:
+            seen.add(path)
+            queue += _imported_files(path)
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in seen
         if path.is_relative_to(ROOT / "ml")
     }
+
+
+@functools.cache
+def _imported_files(path: Path) -> tuple[Path, ...]:
+    """The files of ml/ and tests/ that the file imports, looked up once per process."""
+    found = []
+    for name in structure.imports(path):
+        for module in (name, name.rpartition(".")[0]):
+            if module.split(".")[0] not in ("ml", "tests"):
+                continue
+            file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+            file = file if file.exists() else file.with_suffix("") / "__init__.py"
+            if file.exists():
+                found.append(file)
+    return tuple(found)
 
 
 @pytest.fixture

@@ -73,3 +73,22 @@ def test_every_alarm_has_its_page() -> None:
     assert len(alarms) == 11
     for name, steps in found.items():
         assert re.findall(r"^\d\. ", steps, re.M)[:2] == ["1. ", "2. "], name
+
+
+def test_faq_names_no_existing_feature_as_absent() -> None:
+    """A sentence of the FAQ that says what does not exist names no verb and no way of `rollout.traffic`."""
+    from typing import get_args
+
+    from typer.main import get_command
+
+    from ml.cli import app
+    from ml.config.serving_file import Rollout
+
+    features = {"shadow", "staging", *get_args(Rollout.model_fields["traffic"].annotation)}
+    features |= set(getattr(get_command(app), "commands", {}))
+    text = " ".join((ROOT / "docs/faq.md").read_text("utf-8").split())
+    absent = re.compile(r"does not exist|do not exist|is not possible|is not supported|there is no ", re.I)
+    for sentence in re.split(r"(?<=[.?])\s", text):
+        if absent.search(sentence):
+            assert not features & set(re.findall(r"[a-z_-]+", sentence.lower())), sentence
+    assert "rollout.traffic: shadow" in text

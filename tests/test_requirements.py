@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -32,14 +34,18 @@ def canonical(name: str) -> str:
 
 
 def direct(*inputs: str) -> set[str]:
-    """The packages named in requirements/`inputs`.in."""
+    """The packages named in requirements/`inputs`.in, without those of files that it includes."""
     lines = "\n".join((ROOT / f"requirements/{name}.in").read_text() for name in inputs).splitlines()
-    wanted = (line.split(" #")[0].strip() for line in lines if line and not line.startswith("#"))
+    wanted = (line.split(" #")[0].strip() for line in lines if line and not line.startswith(("#", "-r ")))
     return {canonical(Requirement(line).name) for line in wanted}
 
 
-def imports(file: Path) -> tuple[set[str], set[str]]:
-    """The modules that `file` imports at run time, in functions too: those of ml/, and the others' top-level names."""
+@functools.cache
+def imports(file: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The modules that `file` imports at run time, in functions too: those of ml/, and the others' top-level names.
+
+    A file is read once per process.
+    """
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -50,15 +56,20 @@ def imports(file: Path) -> tuple[set[str], set[str]]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    own = {name for name in names if name.split(".")[0] == "ml"}
-    return own, {name.split(".")[0] for name in names - own} - sys.stdlib_module_names
+    own = frozenset(name for name in names if name.split(".")[0] == "ml")
+    return own, frozenset(name.split(".")[0] for name in names - own) - sys.stdlib_module_names
+
+
+@functools.cache
+def providers() -> Mapping[str, list[str]]:
+    """The distributions that provide each top-level module, read once per process."""
+    return metadata.packages_distributions()
 
 
 def third_party(files: set[Path]) -> set[str]:
     """The distributions that `files` import."""
-    providers = metadata.packages_distributions()
     modules = {module for file in files for module in imports(file)[1]} - EMULATORS
-    return {canonical(providers.get(module, [module])[0]) for module in modules if module != "sagemaker"} | (
+    return {canonical(providers().get(module, [module])[0]) for module in modules if module != "sagemaker"} | (
         {"sagemaker"} if "sagemaker" in modules else set()
     )
 
@@ -102,10 +113,29 @@ def test_train_imports_only_the_image_and_its_requirements() -> None:
     assert third_party(reachable("ml.steps.train")) <= direct("image", "steps") | {"threadpoolctl"}
 
 
-@pytest.mark.parametrize("module", ["job", "train"])
+def test_counting_job_imports_only_the_image_and_its_requirements() -> None:
+    """What an instance of a drift check's job imports is in the image or in ml/shards/requirements.txt."""
+    found = third_party(reachable("ml.shards.count"))
+    assert found <= direct("image", "shards-job") | {"threadpoolctl"} <= pinned("container")
+
+
+@pytest.mark.parametrize("module", ["job", "drift", "train"])
 def test_job_on_spark_imports_only_its_image_and_its_requirements(module: str) -> None:
     """What a job on Spark imports is in the environment that `make spark` makes as run.sh does."""
-    assert third_party(reachable(f"ml.spark.{module}")) <= direct("spark-job") | {"pyspark"} <= pinned("spark")
+    assert (
+        third_party(reachable(f"ml.spark.{module}"))
+        <= direct("spark-job", "shards-job") | {"pyspark"}
+        <= pinned("spark")
+    )
+
+
+@pytest.mark.parametrize("folder", ["shards", "spark"])
+def test_jobs_count_with_the_versions_of_the_workflows(folder: str) -> None:
+    """What decodes traffic and joins labels has one version in jobs and in the workflow's job."""
+    texts = [(ROOT / path).read_text() for path in (f"ml/{folder}/requirements.txt", "requirements/run.lock")]
+    for name in ("duckdb", "msgspec", "orjson"):
+        job, workflow = (re.findall(rf"^{name}==(\S+)", text, re.M) for text in texts)
+        assert job == workflow, name
 
 
 def test_product_imports_only_declared_packages() -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import yaml
 
+from tests import dependency_audit
+
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "SECURITY.md").read_text("utf-8")
 
 
 def test_each_defence_names_tests_that_exist() -> None:
-    """The last column of the table has at least one file, and each is there."""
-    rows = [line.split(" | ") for line in TEXT.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    """The last column of each table has at least one file, and each is there."""
+    lines = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.endswith("| tests |")]
+    rows = [line.split(" | ") for line in lines]
     assert len(rows) >= 15
     for row in rows:
         files = re.findall(r"`([^`]+\.py)`", row[-1])
@@ -30,12 +33,16 @@ def test_files_and_links_exist() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_dependabot_reads_every_folder_with_actions() -> None:
-    """Workflows are below `/`; a composite action has to be named."""
-    (update,) = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
+def test_dependabot_reads_every_folder_with_actions_or_npm_locks() -> None:
+    """Workflows are below `/`; a composite action has to be named. A lock that Dependabot writes names no registry."""
+    update, npm = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
     actions = {f"/{file.parent.relative_to(ROOT)}" for file in (ROOT / ".github/actions").rglob("action.yml")}
     assert update["package-ecosystem"] == "github-actions"
     assert set(update["directories"]) == {"/", *actions}
+    assert npm["package-ecosystem"] == "npm"
+    assert npm["directories"] == [f"/{lock.parent.relative_to(ROOT)}" for lock in dependency_audit.npm_locks()]
+    for lock in dependency_audit.npm_locks():
+        assert "omit-lockfile-registry-resolved=true" in (lock.parent / ".npmrc").read_text("utf-8")
 
 
 def test_repository_ships_no_code_owners() -> None:

@@ -12,17 +12,26 @@ from datetime import datetime
 from typing import Any
 
 from ml import config
-from ml.gitops import approval_decision, comments, commit_messages, metric_tables, provenance_text
+from ml.gitops import (
+    approval_decision,
+    comments,
+    commit_messages,
+    consequences_text,
+    daily_rates,
+    decision_table,
+    gate_lines,
+    kind_table,
+    metric_tables,
+    provenance_text,
+    reason_text,
+)
 from ml.gitops.github_client import BODY_LIMIT
 from ml.gitops.markdown_escaping import code, details, fence, image, link, table, text
+from ml.gitops.percent import percent, setting
+from ml.gitops.settings_changes import Change
 
-_DIFF_CHARACTERS, _EVIDENCE_CHARACTERS, _MAX_REQUESTS = 20_000, 3_000, 8
+_DIFF_CHARACTERS = 20_000
 REPLACES = "Replaces "
-_IMAGES = {
-    "decision.png": "Precision and recall of both models on the test rows, and the alerts a day against the share of "
-    "frauds and of their amount that is found",
-    "confusion-matrix.png": "Confusion matrix on the test rows",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +61,9 @@ class Page:
         replaces: numbers of the pull requests that this one replaces.
         score_bands: scores and calibration on held-out rows, the lowest scores first; empty if unknown.
         signed: whether its statement of provenance is signed.
+        staging: staging.yaml on the base branch; None without a staging.
         better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
+        settings: the settings that differ from those that the champion was trained with.
     """
 
     record: config.ApprovalRecord
@@ -70,7 +81,9 @@ class Page:
     replaces: Sequence[int] = ()
     score_bands: Sequence[metric_tables.ScoreBand] = ()
     better_threshold: str = ""
+    settings: Sequence[Change] = ()
     signed: bool = False
+    staging: config.ServingFile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,19 +103,26 @@ def render(page: Page) -> str:
     """The body of the pull request, within GitHub's length limit. Omitted parts say where to find them."""
     sections = [
         _Section(full=_summary(page)),
+        _Section(full=_why(page)),
         _Section(full=_pictures(page, ["decision.png"])),
-        _Section(full=_gate(page.evaluation)),
-        _Section(full="## Comparison with the champion\n\n" + metric_tables.champion(page.record, page.evaluation)),
-        _Section(full="## Threshold and alerts\n\n" + metric_tables.alerts(page.evaluation)),
-        _why(page),
+        _Section(full=f"⚠️ {text(page.better_threshold)}" if page.better_threshold else ""),
+        _Section(full=gate_lines.section(page.evaluation)),
         _Section(full="## Details"),
+        _Section(full=reason_text.evidence(page.record, page.requests), short=""),
+        _Section(full=_comparison(page)),
+        _Section(full=details(f"Threshold and alerts on {_all_rows(page)}", _threshold(page.evaluation))),
         _Section(full=_metrics(page)),
-        _Section(full=details("Alert budget: alerts against losses", metric_tables.budget(page.evaluation))),
+        _Section(
+            full=details(
+                f"Alert budget: alerts against losses on {_all_rows(page)}", metric_tables.budget(page.evaluation)
+            )
+        ),
+        _Section(full=kind_table.by_kind(page.evaluation), short=""),
         _Section(full=metric_tables.score_bands(page.score_bands, page.evaluation)),
         _data(page),
         _configuration(page),
         _Section(full=_cost(page.steps)),
-        _Section(full=_consequences(page)),
+        _Section(full=consequences_text.sections(record=page.record, serving=page.serving, staging=page.staging)),
         _Section(full=_sources(page)),
     ]
     return _shorten_to_limit(sections)
@@ -122,36 +142,53 @@ def _shorten_to_limit(sections: Iterable[_Section]) -> str:
 
 def _summary(page: Page) -> str:
     record, evaluation = page.record, page.evaluation
-    former = page.serving.approval
-    instead = f"in place of approval {commit_messages.number(former)}" if former is not None else "as the first model"
-    recall, false_positive_rate = (evaluation["metrics"].get(name, {}) for name in ("recall", "false_positive_rate"))
+    numbers = [commit_messages.number(record.approval)]
+    numbers += [commit_messages.number(record.champion.approval)] if record.champion else []
+    decided = decision_table.render(evaluation, new=numbers[0], former=numbers[-1]) if record.champion else ""
+    labels = decision_table.label_warning(evaluation)
     return "\n".join(
         [
             marker(record.approval),
             *_decision(page),
-            f"**Merging this serves approval {commit_messages.number(record.approval)} "
-            f"on {code(page.serving.endpoint)} {instead}.** "
-            f"Recall is {metric_tables.share(recall)}, the false-positive rate "
-            f"{metric_tables.share(false_positive_rate)}: {evaluation['positives']:,} frauds among "
-            f"{evaluation['rows']:,} test rows.",
             "",
-            *([f"⚠️ {text(page.better_threshold)}", ""] if page.better_threshold else []),
-            *provenance_text.warnings(record, signed=page.signed),
+            *([decided, ""] if decided else [f"{_rates(evaluation)}", ""]),
             *metric_tables.question(evaluation),
+            *([f"⚠️ {text(labels)}", ""] if labels else []),
+            f"{consequences_text.summary(record, page.serving, page.staging)} "
             f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
-            *([metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []),
-            *(["", f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),
+            "",
+            *provenance_text.warnings(record, signed=page.signed),
+            *([f"{REPLACES}{', '.join(f'#{number}' for number in page.replaces)}."] if page.replaces else []),
         ]
+    ).strip()
+
+
+def _rates(evaluation: Mapping[str, Any]) -> str:
+    """The figures of a model that was compared with none."""
+    recall, false_positive_rate = (evaluation["metrics"].get(name, {}) for name in ("recall", "false_positive_rate"))
+    counts = evaluation["confusion"]
+    raised = counts["true_positives"] + counts["false_positives"]
+    daily = "" if daily_rates.unknown(evaluation) else f"{daily_rates.rate(raised, evaluation)} alerts a day, "
+    money = approval_decision.money_found(evaluation)
+    return (
+        f"Recall is {metric_tables.share(recall)}, {f'{money}, ' if money else ''}the false-positive rate "
+        f"{metric_tables.share(false_positive_rate)}; "
+        f"{daily}alert budget {setting(evaluation['alert_budget'])}: {decision_table.judged(evaluation)}. "
+        f"Measured on {evaluation['rows']:,} test rows with {evaluation['positives']:,} frauds."
     )
 
 
 def _decision(page: Page) -> list[str]:
-    """The first sentence: how the model compares with the champion, or why it was not; none if there is no champion."""
+    """The first sentence: how the model compares with the champion, or why it does not."""
+    if page.record.champion is None:
+        return [
+            f"**Approval {commit_messages.number(page.record.approval)} is the first model: nothing to compare with.**"
+        ]
     compared = approval_decision.sentence(page.record, page.evaluation)
     if compared:
         return [f"**{text(compared)}**"]
     reason = metric_tables.not_compared(page.evaluation)
-    if not reason or page.record.champion is None:
+    if not reason:
         return []
     why = reason.removeprefix("Comparison with the champion is not possible: ").rstrip(".")
     other = f"approval {commit_messages.number(page.record.champion.approval)}, the champion"
@@ -160,39 +197,41 @@ def _decision(page: Page) -> list[str]:
 
 def _metrics(page: Page) -> str:
     parts = [metric_tables.metrics(page.evaluation), _pictures(page, ["confusion-matrix.png"])]
-    return details("Metrics on the test rows", "\n\n".join(filter(None, parts)))
+    return details(f"Metrics on {_all_rows(page)}", "\n\n".join(filter(None, parts)))
 
 
-def _gate(evaluation: Mapping[str, Any]) -> str:
-    verdict, checks = evaluation["verdict"], metric_tables.checks(evaluation)
-    if not metric_tables.cannot_tell(evaluation):
-        return "\n".join(["## Gate: " + text(verdict["status"]), "", *(checks or [text(verdict["reason"])])])
-    return "\n".join(
-        [
-            "## Gate: cannot tell",
-            "",
-            *checks,
-            "",
-            f"The model is within the limits of {code(str(config.GATE))}. What {code('challenger')} asks to be shown "
-            "cannot be shown, because columns of the champion were taken away. The champion stays unless a person "
-            "decides otherwise; merging this is that decision.",
-        ]
-    )
+def _all_rows(page: Page) -> str:
+    """The rows of an evaluation; those of a comparison can be fewer."""
+    return f"all {page.evaluation['rows']:,} test rows"
 
 
 def _pictures(page: Page, names: Iterable[str]) -> str:
-    shown = [image(_IMAGES[name], page.pictures[name]) for name in names if name in page.pictures]
+    shown = [image(_in_words(name, page), page.pictures[name]) for name in names if name in page.pictures]
     return "\n".join(shown)
+
+
+def _in_words(name: str, page: Page) -> str:
+    """What a picture shows, and on which rows."""
+    if name == "confusion-matrix.png":
+        return f"Confusion matrix on {_all_rows(page)}"
+    both = page.evaluation["curves"].get("compared")
+    models = f"both models on the same {both['rows']:,} test rows" if both else f"this model on {_all_rows(page)}"
+    return f"Precision and recall of {models}, and the alerts a day against the share of frauds and money that is found"
 
 
 def _data(page: Page) -> _Section:
     record, window = page.record, page.record.data.window
     windows = page.evaluation["windows"]
     rows = [
-        (name, _minute(part["start"]), _minute(part["end"]), f"{part['rows']:,}", f"{part['frauds']:,}")
+        (
+            name,
+            _minute(part["start"]),
+            _minute(part["end"]),
+            *_counts(part["rows"], part["frauds"]),
+        )
         for name, part in sorted(windows.items(), key=lambda item: str(item[1]["start"]))  # in order of time
     ]
-    rows.append(("all", "", "", f"{record.data.rows:,}", f"{record.data.frauds:,}"))
+    rows.append(("all", "", "", *_counts(record.data.rows, record.data.frauds)))
     counts = page.evaluation["row_counts"]
     left_out = (
         f"Left out: {counts['unlabelled']:,} transactions of the window without a label yet. Of the rows in use, "
@@ -210,7 +249,7 @@ def _data(page: Page) -> _Section:
         ("configuration", code(f"sha256:{record.config_sha256}")),
         ("trained from commit", link(code(record.commit), page.commit_url)),
     ]
-    parts = table(("part", "first", "last", "rows", "frauds"), rows, numbers=(3, 4))
+    parts = table(("part", "first", "last", "rows", "frauds", "share of frauds"), rows, numbers=(3, 4, 5))
     title = f"Data: {record.data.rows:,} rows, {record.data.frauds:,} frauds"
     origin = provenance_text.origin(record, signed=page.signed)
     return _Section(
@@ -218,40 +257,47 @@ def _data(page: Page) -> _Section:
     )
 
 
+def _counts(rows: int, frauds: int) -> tuple[str, str, str]:
+    return f"{rows:,}", f"{frauds:,}", percent(frauds / rows) if rows else "–"
+
+
 def _configuration(page: Page) -> _Section:
     title = "Configuration since the champion"
     if page.since is None:
+        if page.record.champion is not None:
+            return _Section(full=f"{title}: not known, because its record is not on the base branch.")
         return _Section(full=f"{title}: no champion, this is the first proposed configuration.")
     command = code(f"git diff {page.since[:12]} {page.record.commit[:12]} -- {config.MODEL.parent}")
     if not page.configuration_diff.strip():
-        return _Section(full=f"{title}: unchanged since {code(page.since[:12])}; only the data are new.")
-    shown, omitted = _first_lines(page.configuration_diff, _DIFF_CHARACTERS)
+        return _Section(
+            full=f"{title}: unchanged since {code(page.since[:12])}; {reason_text.unchanged(page.record.kind)}."
+        )
+    shown, omitted = reason_text.first_lines(page.configuration_diff, _DIFF_CHARACTERS)
     note = f"\n\n… and {omitted:,} more lines: {command}" if omitted else ""
     return _Section(full=details(title, f"{fence(shown, 'diff')}{note}"), short=f"{title}: too long to show, {command}")
 
 
-def _why(page: Page) -> _Section:
-    title = "## Reason"
-    if page.asked:
-        title += f"\n\nReason of the manual run: {text(page.asked)}"
-    if not page.record.requests:
-        return _Section(full=f"{title}\n\nStarted by a commit or a person; no retrain request was open.")
-    ids = list(page.record.requests)
-    parts, reasons = [], []
-    for name in ids[:_MAX_REQUESTS]:
-        request = page.requests.get(name)
-        reason = text(request.reason) if request else "its file is not available"
-        reasons.append(f"- {code(name)}: {reason}")
-        parts.append(reasons[-1])
-        if request:
-            shown, omitted = _first_lines(config.dump(request), _EVIDENCE_CHARACTERS)
-            note = f"\n\n… and {omitted:,} more lines in its file." if omitted else ""
-            parts.append(details(f"Evidence of {name}", fence(shown, "yaml") + note))
-    more = [f"and {len(ids) - _MAX_REQUESTS:,} more, listed in the record."] if len(ids) > _MAX_REQUESTS else []
-    first = "Merging this resolves these retrain requests:"
-    return _Section(
-        full="\n\n".join([title, first, *parts, *more]), short="\n\n".join([title, first, "\n".join(reasons), *more])
+def _why(page: Page) -> str:
+    return reason_text.why(
+        page.record,
+        page.requests,
+        asked=page.asked,
+        settings=page.settings,
+        first=page.record.champion is None,
+        changed=bool(page.configuration_diff.strip()),
     )
+
+
+def _comparison(page: Page) -> str:
+    shown = metric_tables.champion(page.record, page.evaluation)
+    if page.evaluation["champion"]["status"] != "compared":
+        return shown
+    return details("Comparison with the champion: intervals, and recall by kind", shown)
+
+
+def _threshold(evaluation: Mapping[str, Any]) -> str:
+    change = [metric_tables.threshold_change(evaluation)] if evaluation["threshold_change"] else []
+    return "\n\n".join([*change, metric_tables.alerts(evaluation)])
 
 
 def _cost(steps: Sequence[Step]) -> str:
@@ -281,40 +327,6 @@ def _cost(steps: Sequence[Step]) -> str:
     return details("Cost of the run", content)
 
 
-def _consequences(page: Page) -> str:
-    record, serving = page.record, page.serving
-    this = commit_messages.number(record.approval)
-    former = commit_messages.number(serving.approval) if serving.approval is not None else None
-    fleet = f"{serving.instance.count} × {code(serving.instance.type)}"
-    fallback = f"approval {former} keeps serving" if former else "nothing serves, as before"
-    rollback = (
-        f"A rollback serves approval {former} again: {code('fraudops rollback')} opens a pull request that reverts "
-        f"only the commit {code(f'Serve approval {this}')}. GitHub's Revert button would also delete the record; "
-        "records are never deleted, so the check fails."
-        if former
-        else "A rollback is not possible yet: no model served before this one."
-    )
-    return "\n".join(
-        [
-            "## What merging does",
-            "",
-            f"1. {code('deploy.yml')} verifies the package and the digest above against the registry and approves only "
-            f"that package; pending ones are rejected as superseded by {this}.",
-            f"2. The endpoint {code(serving.endpoint)} {'is updated blue/green' if former else 'is created'} on "
-            f"{fleet}, capturing {serving.capture.sampling_percentage} % of the requests.",
-            f"3. A smoke test scores known transactions, and the deployment is recorded. If a step fails, the run "
-            f"fails and {fallback}.",
-            "",
-            "Use a merge commit, do not squash: a rollback reverts one of the two commits. If another model is merged "
-            "first, this comparison is outdated; the check fails and a new pull request replaces this one.",
-            "",
-            "## What reverting does",
-            "",
-            rollback,
-        ]
-    )
-
-
 def _sources(page: Page) -> str:
     lines = [
         f"Execution {code(page.record.execution_arn)}",
@@ -322,19 +334,6 @@ def _sources(page: Page) -> str:
         *([link("Workflow run", page.run_url)] if page.run_url else []),
     ]
     return "---\n\n" + "  \n".join(lines)
-
-
-def _first_lines(content: str, limit: int) -> tuple[str, int]:
-    """The first lines of `content` that fit in `limit` characters, and the number of omitted lines."""
-    lines, kept, room = content.splitlines(), [], limit
-    for line in lines:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
-    if lines and not kept:
-        kept = [lines[0][: limit - 1] + "…"]
-    return "\n".join(kept), len(lines) - len(kept)
 
 
 def _minute(moment: object) -> str:

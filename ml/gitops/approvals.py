@@ -1,7 +1,8 @@
 """Builds approval branches in Git: one commit adds the record, a second one moves the serving pointer.
 
-Records are append-only; a rollback reverts the pointer's commit. The branch is built without the working tree and never
-replaces commits of others. The caller decides what may be approved.
+The pointer is staging's if there is a staging, and production's otherwise. Records are append-only; a rollback reverts
+the pointer's commit. The branch is built without the working tree and never replaces commits of others. The caller
+decides what may be approved.
 """
 
 from __future__ import annotations
@@ -104,12 +105,13 @@ def _on_main(
             f"{config.approval_path(record.approval)} exists on {main} with other content, and a record is never "
             f"rewritten; approval {number} is {on_main.model_package_arn}, sha256:{on_main.artifact.sha256[:12]}…"
         )
-    pointed = serving_pointer.read(repository, base).approval
-    if pointed != record.approval:
+    file = serving_pointer.of_approvals(repository, base)
+    pointed = serving_pointer.read(repository, base, file).approval
+    if record.approval not in (pointed, serving_pointer.read(repository, base).approval):
+        again = f": `fraudops rollback --to {number}`" if file == config.SERVING else f", set it in {file}"
         raise Refused(
             f"approval {number} was merged earlier and {main} now points at "
-            f"{commit_messages.number(pointed) if pointed else 'none'}; "
-            f"to serve it again: `fraudops rollback --to {number}`"
+            f"{commit_messages.number(pointed) if pointed else 'none'}; to serve it again{again}"
         )
     return _existing(repository, base, on_main, "on main already")
 
@@ -118,7 +120,9 @@ def _existing(
     repository: Repository, tip: str, record: config.ApprovalRecord, state: Literal["kept", "on main already"]
 ) -> ApprovalBranch:
     first = repository.log(tip, config.approval_path(record.approval))[-1]
-    pointer = [move.pointer for move in serving_pointer.moves(repository, tip) if move.after == record.approval]
+    files = dict.fromkeys((serving_pointer.of_approvals(repository, tip), config.SERVING))
+    moves = (move for file in files for move in serving_pointer.moves(repository, tip, file))
+    pointer = [move.pointer for move in moves if move.after == record.approval]
     if not pointer:
         raise Refused(
             f"branch {branch_name(record.approval)} does not set the serving pointer to its approval; "
@@ -143,11 +147,12 @@ def _build(
     *,
     statement: bytes | None,
 ) -> ApprovalBranch:
-    text = serving_pointer.read_text(repository, base)
-    former = serving_pointer.read(repository, base).approval
+    file = serving_pointer.of_approvals(repository, base)
+    text = serving_pointer.read_text(repository, base, file)
+    former = serving_pointer.read(repository, base, file).approval
     if former == record.approval:
         raise Refused(
-            f"{config.SERVING} points at approval {commit_messages.number(former)}, which has no record on main; "
+            f"{file} points at approval {commit_messages.number(former)}, which has no record on main; "
             "move the pointer back first: only the approval's own commit may set it"
         )
     name = branch_name(record.approval)
@@ -160,8 +165,8 @@ def _build(
         [
             (files, commit_messages.record(record)),
             (
-                {config.SERVING: serving_pointer.set_approval(text, record.approval).encode()},
-                commit_messages.pointer(record.approval, former),
+                {file: serving_pointer.set_approval(text, record.approval, file).encode()},
+                commit_messages.pointer(record.approval, former, staging=file == config.STAGING),
             ),
         ],
         seen=seen,

@@ -21,6 +21,8 @@ KINDS: Mapping[RunKind, str] = MappingProxyType(
     }
 )
 """What each kind of run makes, for people."""
+_MAX_SUBJECT = 72
+"""Characters of a subject that git's own tools and GitHub show in one line."""
 
 
 def record(approval: ApprovalRecord) -> str:
@@ -49,14 +51,36 @@ def record(approval: ApprovalRecord) -> str:
     )
 
 
-def pointer(approval: int, former: int | None) -> str:
+def pointer(approval: int, former: int | None, *, staging: bool = False) -> str:
     """The second commit of an approval: what will serve, what it replaces, and how to undo it."""
     instead = f"in place of {number(former)}" if former is not None else "as the first model"
+    if staging:
+        return _message(
+            f"Serve approval {number(approval)} in staging",
+            f"Serves it {instead} in staging when this is merged and deployed. Production stays as it is until a "
+            "promotion is merged.",
+        )
     return _message(
         f"Serve approval {number(approval)}",
         f"Serves it {instead} when this is merged and deployed. "
         "To roll back, revert only this commit (`fraudops rollback`): the record stays.",
     )
+
+
+def promotion(approval: ApprovalRecord, former: int | None) -> str:
+    """The commit of a promotion: which digest moves to production, what it replaces, and how to undo it."""
+    instead = f"in place of {number(former)}" if former is not None else "as the first model"
+    return _message(
+        f"Serve approval {number(approval.approval)}",
+        f"Promotes it from staging: production serves it {instead} when this is merged and deployed. Nothing is "
+        "rebuilt. To roll back, revert only this commit (`fraudops rollback`): the record stays.",
+        f"Artifact: sha256:{approval.artifact.sha256}",
+    )
+
+
+def merge_promotion(approval: int, branch: str) -> str:
+    """The merge commit that promotes."""
+    return _message(f"Merge {branch}: promote approval {number(approval)} to production")
 
 
 def merge(approval: ApprovalRecord, branch: str) -> str:
@@ -77,23 +101,23 @@ def rollback(approval: int, current: int, *, reverted: str, subject: str) -> str
     )
 
 
-def return_to(approval: int, current: int) -> str:
+def return_to(approval: int, current: int, *, staging: bool = False) -> str:
     """The commit that moves the pointer to an approval older than the previous one."""
     return _message(
-        f"Serve approval {number(approval)} again",
+        f"Serve approval {number(approval)} again{_in_staging(staging)}",
         f"Serves it in place of {number(current)} when this is merged and deployed. It has served before.",
     )
 
 
-def merge_rollback(approval: int, branch: str) -> str:
+def merge_rollback(approval: int, branch: str, *, staging: bool = False) -> str:
     """The merge commit that rolls back."""
-    return _message(f"Merge {branch}: serve approval {number(approval)} again")
+    return _message(f"Merge {branch}: serve approval {number(approval)} again{_in_staging(staging)}")
 
 
-def restore(approval: int) -> str:
+def restore(approval: int, *, staging: bool = False) -> str:
     """The commit that restores the settings with which the same approval was deployed last."""
     return _message(
-        f"Serve approval {number(approval)} as before",
+        f"Serve approval {number(approval)} as before{_in_staging(staging)}",
         "Restores the serving file of the last deployment when this is merged and deployed.",
     )
 
@@ -116,12 +140,13 @@ def gate_failure(record: GateFailureRecord, name: str) -> str:
 
 
 def request(retrain: RetrainRequest, name: str) -> str:
-    """The commit that opens a retrain request."""
+    """The commit that opens a retrain request. Its subject is the title of the run that it starts."""
     window = retrain.window
+    subject = f"Train: {retrain.cause.replace('-', ' ')} (request {name})"
     start, end = (stamp(moment) if moment else "open" for moment in (window.start, window.end))
     links = [f"{key.capitalize()}: {retrain.evidence[key]}" for key in ("check", "report") if key in retrain.evidence]
     return _message(
-        f"Open retrain request {name}",
+        subject if len(subject) <= _MAX_SUBJECT else f"Open retrain request {name}",
         retrain.reason,
         "\n".join([f"Kind: {KINDS[retrain.kind]}", f"Data: {start} to {end}", *links]),
     )
@@ -140,12 +165,16 @@ def evidence(subject: str) -> str:
     )
 
 
-def rollback_title(approval: int, *, failed: int | None) -> str:
+def rollback_title(approval: int, *, failed: int | None, staging: bool = False) -> str:
     """The title of a rollback's pull request; `failed` is the approval whose deployment failed, if one did."""
     because = f"Deployment of approval {number(failed)} failed: " if failed is not None else ""
     again = "as before" if failed == approval else "again"
     first = "serve" if because else "Serve"
-    return f"{because}{first} approval {number(approval)} {again}"
+    return f"{because}{first} approval {number(approval)} {again}{_in_staging(staging)}"
+
+
+def _in_staging(staging: bool) -> str:
+    return " in staging" if staging else ""
 
 
 def number(approval: int) -> str:

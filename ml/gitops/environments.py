@@ -1,8 +1,8 @@
 """The environments of the workflows: creates them, limits them to main, sets reviewers, reads them. Deletes nothing.
 
-Their names are defined here; infra/github-oidc.yaml, infra/serving-image.yaml and .github/workflows contain the same
-ones. A job's OIDC token names its environment and not its branch, and a job gets the secrets of its environment: so
-what makes both belong to main is the environment's list of branches.
+Their names are defined here; infra/github-oidc.yaml, infra/github-staging.yaml, infra/serving-image.yaml and
+.github/workflows contain the same ones. A job's OIDC token names its environment and not its branch, and a job gets the
+secrets of its environment: so what makes both belong to main is the environment's list of branches.
 
 Source: GitHub REST API, "Deployment environments", "Deployment branch policies", "GitHub Actions Secrets".
 `can_admins_bypass`, which they do not explain: https://github.com/google/go-github/issues/2722 and 2725.
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION = "train", "drift", "infrastructure", "production"
-SERVING_IMAGE = "serving-image"
+SERVING_IMAGE, STAGING = "serving-image", "staging"
 CI_STATUS, BOT = "ci-status", "bot"
-WITH_ROLE = (TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION, SERVING_IMAGE)
-"""Each is trusted by one role in AWS: of train.yml, drift.yml, infra.yml, deploy.yml and serving-image.yml."""
+WITH_ROLE = (TRAIN, DRIFT, INFRASTRUCTURE, PRODUCTION, SERVING_IMAGE, STAGING)
+"""Each is trusted by one role in AWS: of train.yml, drift.yml, infra.yml, deploy.yml, serving-image.yml and
+deploy-staging.yml."""
 NAMES = (*WITH_ROLE, CI_STATUS, BOT)
 """All; `ci-status` and `bot` have no role, and hold the key of the status App and of the bot's App."""
 REVIEWED = PRODUCTION

@@ -27,6 +27,7 @@ SERVER_URL = "https://github.com"
 BODY_LIMIT = 65_536  # of a pull request, an issue or a comment
 
 _TIMEOUT_SECONDS = 30
+_SHORTEST_TOKEN = 8  # characters; GitHub's have forty and more
 _UNAUTHORISED, _FORBIDDEN, _ABSENT, _CONFLICT, _TOO_MANY = 401, 403, 404, 409, 429
 # The response to a write whose target exists already or has moved. Repeating the operation resolves it.
 _INVALID = 422
@@ -135,7 +136,8 @@ class GitHub:
         try:
             result: _Result = retrying(self._run_once, operation)
         except GithubException as error:
-            raise GitHubError(f"{doing}: {self._explain(error)}") from error
+            # A proxy's refusal may show the request's headers.
+            raise GitHubError(f"{doing}: {self._without_token(self._explain(error))}") from error
         except RequestException as error:
             raise GitHubError(
                 f"{doing}: GitHub at {self.api_url} gave no usable response after {self.retry.attempts} attempts "
@@ -159,6 +161,10 @@ class GitHub:
             seconds_between_writes=None,
         ) as api:
             return operation(api.get_repo(self.repository))
+
+    def _without_token(self, text: str) -> str:
+        """`text` without the token; of what is too short for a token of GitHub, nothing is replaced."""
+        return text.replace(self.token, "***") if len(self.token) >= _SHORTEST_TOKEN else text
 
     def _explain(self, error: GithubException) -> str:
         from github import RateLimitExceededException

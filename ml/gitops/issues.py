@@ -83,6 +83,23 @@ def find(github: GitHub, *, cause: str, label: Label) -> Issue | None:
     return github.run(f"looking for the issue of {cause}", operation)
 
 
+def open_texts(github: GitHub, *, cause: str, label: Label) -> tuple[Issue, list[str]] | None:
+    """The open issue of `cause` with its body and, oldest first, its trusted comments; None if there is none."""
+
+    def operation(repository: Repository) -> tuple[Issue, list[str]] | None:
+        ours = _list_issues(repository, label, cause, "open")
+        if not ours:
+            return None
+        trusted = [
+            comment.body or ""
+            for comment in ours[0].get_comments()
+            if is_trusted_author(comment.user, comment.author_association)
+        ]
+        return _issue(ours[0], "found"), [ours[0].body or "", *trusted]
+
+    return github.run(f"reading the issue of {cause}", operation)
+
+
 def closed_bodies(github: GitHub, *, cause: str, label: Label) -> list[str]:
     """The bodies of the closed issues of `cause`, oldest first."""
 

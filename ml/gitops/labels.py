@@ -23,12 +23,14 @@ class Label:
 
 APPROVAL = Label("model-approval", "1a7f37", "Merging this pull request approves a model and deploys it")
 ROLLBACK = Label("model-rollback", "bf8700", "Merging this pull request serves an earlier model again")
+PROMOTION = Label("model-promotion", "1a7f37", "Merging this pull request moves a model from staging to production")
 BOT = Label("fraudops-bot", "57606a", "A commit of the bot that a protected main accepts only as a pull request")
 GATE_FAILURE = Label("gate-failed", "cf222e", "A trained model failed the gate and was not proposed")
 FAILURE = Label("deploy-failed", "cf222e", "A deployment failed; the former model keeps serving")
 CIRCUIT_BREAKER = Label(
     "drift-breaker", "cf222e", "Circuit breaker open: retraining for a cause keeps failing the gate"
 )
+SELF_HEAL = Label("self-heal", "bf8700", "The account differed from Git, and a deployment was started to put it back")
 NO_LABELS = Label("no-labels", "bf8700", "Labels of the whole traffic are missing, so recall is not known")
 NO_TRAFFIC = Label("no-traffic", "bf8700", "The endpoint has no traffic, so drift cannot be checked")
 

@@ -13,6 +13,7 @@ from ml import config
 from ml.errors import ConfigError
 from ml.gitops import commit_messages, daily_rates
 from ml.gitops.markdown_escaping import code, details, table, text
+from ml.gitops.percent import percent, setting
 
 CONFIDENCE = 0.95  # of the intervals in evaluation.json (ml.model.metrics)
 
@@ -33,7 +34,6 @@ _COMPARED = {
     "average_precision": "average precision",
 }
 CAUSES = ("few frauds", "missing inputs")  # of a comparison that is not possible (ml.model.champion_comparison)
-_COMPARISON_CHECKS = ("champion_comparison", "drop_comparison")  # fail if a comparison is needed and not possible
 _POLICIES = {
     "max_recall_at_fpr": "maximum recall with alerts on at most {} of the legitimate {} rows",
     "alert_budget": "alerts on at most {} of the {} rows",
@@ -60,10 +60,10 @@ def share(figure: Mapping[str, Any]) -> str:
     """A rate in percent with its interval, e.g. `95.1 % (91.7 % to 97.2 %)`."""
     if figure.get("value") is None:
         return f"an unknown share ({text(figure.get('reason') or 'not measured')})"
-    shown = _percent(figure["value"])
+    shown = percent(figure["value"])
     if None in (figure.get("low"), figure.get("high")):
         return shown
-    return f"{shown} ({_percent(figure['low'])} to {_percent(figure['high'])})"
+    return f"{shown} ({percent(figure['low'])} to {percent(figure['high'])})"
 
 
 def metrics(evaluation: Mapping[str, Any]) -> str:
@@ -71,9 +71,9 @@ def metrics(evaluation: Mapping[str, Any]) -> str:
     measured = evaluation["metrics"]
     rows = []
     for name in [*(name for name in _FIGURES if name in measured), *sorted(set(measured) - set(_FIGURES))]:
-        label, unit, percent = _FIGURES.get(name, (name, "", False))
+        label, unit, in_percent = _FIGURES.get(name, (name, "", False))
         figure = measured[name]
-        write = _percent if percent else _decimals
+        write = percent if in_percent else _decimals
         if figure["value"] is None:
             rows.append((text(label), "–", text(figure.get("reason") or "not measured"), ""))
             continue
@@ -103,22 +103,16 @@ def cannot_tell(evaluation: Mapping[str, Any]) -> bool:
     return cause == "missing inputs"
 
 
-def checks(evaluation: Mapping[str, Any]) -> list[str]:
-    """The gate's checks, a line of a list each, also where a comparison that no check needs was not possible."""
-    made = evaluation["verdict"]["checks"]
-    found = [f"- {'✅' if check['passed'] else '❌'} {text(check['detail'])}" for check in made]
-    reason = not_compared(evaluation)
-    if not found or not reason or any(check["name"] in _COMPARISON_CHECKS for check in made):
-        return found
-    return [*found, f"- ❔ Cannot tell whether this model is worse than the champion. {text(reason)}"]
-
-
 def champion(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
     """Challenger and champion on the same rows, or the reason why they could not be compared."""
     compared = evaluation["champion"]
     if compared["status"] != "compared":
         return text(compared["reason"])
-    rows = [(words, *_compared(compared[name])) for name, words in _COMPARED.items() if compared.get(name) is not None]
+    rows = [
+        (words, *(_compared_rate if name == "false_positive_rate" else _compared)(compared[name]))
+        for name, words in _COMPARED.items()
+        if compared.get(name) is not None
+    ]
     digest = f"sha256:{compared['artifact_sha256']}"
     named = f"approval {commit_messages.number(record.champion.approval)}" if record.champion else "the champion"
     return "\n\n".join(
@@ -140,28 +134,33 @@ def _compared(each: Mapping[str, Any]) -> tuple[str, str, str, str]:
     )
 
 
+def _compared_rate(each: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    difference, low, high = (f"{100 * each[part]:+.2f}" for part in ("difference", "low", "high"))
+    return percent(each["challenger"]), percent(each["champion"]), f"{difference} points", f"{low} to {high}"
+
+
 def _slices(evaluation: Mapping[str, Any]) -> list[str]:
     """A table of recall and alerts by kind of rows, with what the gate concluded of each."""
     outcomes = {check["name"]: check.get("outcome") for check in evaluation["verdict"]["checks"]}
     rows = []
     for part in evaluation["champion"].get("slices", ()):
         counts = (text(part["name"]), f"{part['rows']:,}", f"{part['positives']:,}")
-        raised = " and ".join(_slice_alerts(part, model) for model in ("challenger", "champion"))
+        raised = [_slice_alerts(part, model) for model in ("challenger", "champion")]
         if part["recall"] is None:
-            rows.append((*counts, "–", "–", "–", raised, "no frauds"))
+            rows.append((*counts, "–", "–", "–", *raised, "no frauds"))
             continue
         outcome = outcomes.get(f"champion_recall_{part['name']}") or "–"
         ours, theirs, difference, interval = _compared(part["recall"])
-        rows.append((*counts, ours, theirs, f"{difference} ({interval})", raised, text(outcome)))
+        rows.append((*counts, ours, theirs, f"{difference} ({interval})", *raised, text(outcome)))
     if not rows:
         return []
     head = (
         *("recall by kind", "rows", "frauds", "this model", "champion", "difference"),
-        *("alerts of both", "it shows"),
+        *("alerts", "alerts of champion", "it shows"),
     )
     return [
         "The intervals by kind are wider, so that all of them together are as certain as one.",
-        table(head, rows, numbers=(1, 2, 3, 4, 6)),
+        table(head, rows, numbers=(1, 2, 3, 4, 6, 7)),
     ]
 
 
@@ -175,8 +174,11 @@ def _slice_alerts(part: Mapping[str, Any], model: str) -> str:
 
 
 def score_bands(bands: Sequence[ScoreBand], evaluation: Mapping[str, Any]) -> str:
-    """A folded table of held-out rows by score, with their share of frauds; the band of the threshold is named."""
-    if not bands:
+    """A folded table of held-out rows by score, with their share of frauds; the band of the threshold is named.
+
+    One band, which a reference with few frauds has, says nothing and gives ''.
+    """
+    if len(bands) < 2:
         return ""
     threshold = evaluation["threshold"]["score"]
     every = sum(band.rows for band in bands)
@@ -185,8 +187,8 @@ def score_bands(bands: Sequence[ScoreBand], evaluation: Mapping[str, Any]) -> st
         low, high = (None if limit is None else f"{limit:.3g}" for limit in (band.low, band.high))
         name = f"{low} to {high}" if low and high else f"{low} or more" if low else f"below {high}" if high else "any"
         inside = (band.low is None or band.low <= threshold) and (band.high is None or threshold < band.high)
-        count = f"{band.rows:,} ({_percent(band.rows / every)})" if every else f"{band.rows:,}"
-        frauds = _percent(band.frauds / band.rows) if band.rows else "–"
+        count = f"{band.rows:,} ({percent(band.rows / every)})" if every else f"{band.rows:,}"
+        frauds = percent(band.frauds / band.rows) if band.rows else "–"
         rows.append((f"{name}{', with the threshold' if inside else ''}", count, f"{band.frauds:,}", frauds))
     head = ("score", "held-out rows", "frauds", "share of frauds")
     return details("Scores and calibration on held-out rows", table(head, rows, numbers=(1, 2, 3)))
@@ -201,7 +203,7 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
     if policy is None:
         words = text(threshold["policy"])
     else:
-        number = f"{value:g}" if threshold["policy"] in ("fixed", "min_cost") else _percent(value)
+        number = f"{value:g}" if threshold["policy"] in ("fixed", "min_cost") else setting(value)
         words = policy.format(number, expected["source"] if expected else "validation")
     rows = [
         ("alerts at a score of", f"{threshold['score']:.6g}"),
@@ -214,10 +216,10 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
             or f"{daily_rates.rate(raised, evaluation)}, of which "
             f"{daily_rates.rate(counts['true_positives'], evaluation)} are frauds",
         ),
-        ("alert budget", f"{_percent(evaluation['alert_budget'])} of the transactions"),
+        ("alert budget", f"{setting(evaluation['alert_budget'])} of the transactions"),
     ]
     notes = [text(note) for note in evaluation["fit"]["notes"]]
-    return "\n\n".join([table(("threshold", ""), rows), *notes])
+    return "\n\n".join([table(("threshold", "value"), rows), *notes])
 
 
 def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:
@@ -230,7 +232,7 @@ def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:
         if expected["dispersion"] > 1
         else ""
     )
-    interval = f"{_percent(expected['low'])} to {_percent(expected['high'])}"
+    interval = f"{percent(expected['low'])} to {percent(expected['high'])}"
     return name, f"{interval} ({expected['count']:,} of {rows} reach the threshold{spread})"
 
 
@@ -246,11 +248,12 @@ def budget(evaluation: Mapping[str, Any]) -> str:
     days = daily_rates.days(evaluation) or 0.0
 
     def row(each: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
-        caught = _percent(each["value_recall"]) if each["value_recall"] is not None else "–"
-        wrong = _percent(each["false_positive_rate"]) if each["false_positive_rate"] is not None else "–"
+        caught = percent(each["value_recall"]) if each["value_recall"] is not None else "–"
+        wrong = percent(each["false_positive_rate"]) if each["false_positive_rate"] is not None else "–"
         raised = f"{each['alerts'] / days:,.1f}" if days > 0 else f"{each['alerts']:,} in all"
-        missed = f"{each['value_missed'] / (days if days > 0 else 1):,.0f}" if each["value_missed"] is not None else "–"
-        return _percent(each["alert_share"]), raised, share(each["recall"]), wrong, caught, missed
+        lost = each["value_missed"]  # can be a rounding error below 0, which would be shown as -0
+        missed = f"{max(lost, 0.0) / (days if days > 0 else 1):,.0f}" if lost is not None else "–"
+        return setting(each["alert_share"]), raised, share(each["recall"]), wrong, caught, missed
 
     head = (
         "alerts on at most",
@@ -297,8 +300,3 @@ def threshold_change(evaluation: Mapping[str, Any]) -> str:
 
 def _decimals(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _percent(value: float) -> str:
-    """In percent with three significant digits, so that 0.17 % is not shown as 0."""
-    return f"{100 * value:.3g} %"

@@ -21,7 +21,7 @@ from ml.gitops.github_client import SERVER_URL, RetryPolicy
 from ml.gitops.rebase import Rebaser
 from ml.gitops.repository import BOT, Repository
 
-BRANCHES = ("approve/", "rollback/", "bot/")  # prefixes of the branches that the bot may replace
+BRANCHES = ("approve/", "promote/", "rollback/", "bot/")  # prefixes of the branches that the bot may replace
 
 # Messages of git and GitHub. A lock held by another push is a race too.
 _PROTECTED = re.compile(r"GH006|GH013|protected branch|repository rule violations", re.I)

@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ml import clock
@@ -83,7 +83,8 @@ class Repository:
         """As `resolve`, but a missing revision is a GitError."""
         commit = self.resolve(revision)
         if commit is None:
-            raise GitError(f"{self.root}: no commit {revision!r}{self._shallow_hint()}")
+            hint = self._shallow_hint() or f"; if it is a branch, fetch it: git fetch origin {revision}:{revision}"
+            raise GitError(f"{self.root}: no commit {revision!r}{hint}")
         return commit
 
     def dirty(self, *paths: str | Path) -> list[str]:
@@ -153,31 +154,29 @@ class Repository:
         With `first_parent`, only the branch's own commits: a merge counts as one change.
         """
         steps = ["--first-parent"] if first_parent else ["--topo-order"]
-        form = "--format=%H%x1f%P%x1f%an%x1f%aI%x1f%s%x1e"
-        text = self._run(["log", *steps, form, revision, "--", *map(str, paths)])
-        commits = []
-        for entry in filter(None, (part.strip("\n") for part in text.split("\x1e"))):
-            sha, parents, author, time, subject = entry.split("\x1f")
-            commits.append(
-                Commit(
-                    sha=sha,
-                    parents=tuple(parents.split()),
-                    author=author,
-                    time=datetime.fromisoformat(time),
-                    subject=subject,
-                )
-            )
-        return commits
+        form = "--format=%H%x00%P%x00%an%x00%aI%x00%s"  # no field of a commit can hold a NUL
+        text = self._output(["log", "-z", *steps, form, "--end-of-options", revision, "--", *map(str, paths)])
+        fields = iter(text.decode("utf-8", "replace").split("\0")[:-1])
+        return [
+            Commit(sha=sha, parents=tuple(parents.split()), author=author, time=_author_time(time), subject=subject)
+            for sha, parents, author, time, subject in zip(fields, fields, fields, fields, fields, strict=True)
+        ]
 
     def additions(self, revision: str, folder: str | Path) -> list[tuple[str, str]]:
         """Each file below `folder` that a commit on the branch of `revision` added: (commit, path), newest first.
 
         Of a merge, what it brought to the branch; also files that a later commit has deleted.
         """
-        options = ["--first-parent", "-m", "--diff-filter=A", "--no-renames", "--name-only", "--format=%x1e%H"]
-        text = self._run(["log", *options, revision, "--", str(folder)])
-        entries = [list(filter(None, entry.split("\n"))) for entry in text.split("\x1e") if entry.strip()]
-        return [(sha, path) for sha, *paths in entries for path in paths]
+        options = ["--first-parent", "-m", "--diff-filter=A", "--no-renames", "--name-only", "-z", "--format=%H"]
+        text = self._run(["log", *options, "--end-of-options", revision, "--", str(folder)])
+        found, sha = [], ""
+        for token in filter(None, text.split("\0")):
+            path = token.removeprefix("\n")  # git puts a line break before a commit's first path
+            if path.startswith(f"{folder}/"):
+                found.append((sha, path))
+            else:
+                sha = token
+        return found
 
     # Writing
 
@@ -299,6 +298,8 @@ class Repository:
         except FileNotFoundError as error:
             missing = "no such folder" if not self.root.is_dir() else "git is not installed, or not on PATH"
             raise GitError(f"{self.root}: {missing}") from error
+        except ValueError as error:  # a NUL, or half of a surrogate pair
+            raise GitError(f"git {arguments[0]} in {self.root}: no argument of a program ({error})") from error
 
     @staticmethod
     def _names(listing: str) -> list[str]:
@@ -318,6 +319,16 @@ def _signature(identity: Identity | None) -> dict[str, str]:
         "GIT_COMMITTER_NAME": identity.name,
         "GIT_COMMITTER_EMAIL": identity.email,
     }
+
+
+def _author_time(text: str) -> datetime:
+    """The author's time of a commit. Its author chose it: one that is no time of UTC is that of 1970."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+    return moment
 
 
 def _explain(result: subprocess.CompletedProcess[bytes]) -> str:

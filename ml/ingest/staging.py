@@ -6,10 +6,12 @@ Rejects a file that is missing, empty, damaged or truncated. Does not look at ro
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,6 +25,7 @@ _ENDINGS = {
     ".gz": ("gzip", _GZIP, "compress it again"),
     ".zst": ("zstd", _ZSTD, "compress it again"),
 }
+_PATTERN = re.compile(r"[*?\[{]")
 _CHUNK_BYTES = 1 << 20
 _GZIP_HEADER = 16  # added to zlib's window bits: expect a gzip header, and check the digest at the end
 
@@ -69,6 +72,10 @@ def stage(path: str, folder: Path) -> StagedFile:
         packed, local = local, folder / "unpacked"
         _write(local, _unzipped(path, packed) if first.startswith(_GZIP) else _unpacked(path, packed))
         first = next(_chunks(path, local), b"")[:4]
+    elif _PATTERN.search(str(local)):  # DuckDB would read every file that the name matches
+        link = folder / "linked"
+        link.symlink_to(local.absolute())
+        local = link
     return StagedFile(path=path, local=local, bytes=size, sha256=digest.hexdigest(), parquet=first.startswith(_PARQUET))
 
 
@@ -101,9 +108,13 @@ def _unzipped(path: str, packed: Path) -> Iterator[bytes]:
                     if at == len(view):
                         break
                     member = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
-                part = member.decompress(view[at:])
-                lines += part.count(b"\n")
-                yield part
+                rest: Any = view[at:]
+                while not member.eof and (len(rest) or member.unconsumed_tail):
+                    # A byte of a gzip may unpack to a thousand.
+                    part = member.decompress(rest, _CHUNK_BYTES)
+                    rest = member.unconsumed_tail
+                    lines += part.count(b"\n")
+                    yield part
                 at = len(view) - len(member.unused_data)
                 if member.eof:
                     member = None

@@ -17,6 +17,9 @@ from ml.model.gate_check import Check, Outcome, count
 from ml.model.paired_difference import Difference
 from ml.model.training_settings import Challenger
 
+_WITHIN = ", by no more than is tolerated"
+_NOT_SHOWN_BEYOND = ", not shown to be so by more than is tolerated"
+
 
 def checks(rule: Challenger, comparison: Comparison, *, must_show: bool = True) -> Iterator[Check]:
     """The checks of a comparison; none without a champion, and none if the data no longer have its inputs.
@@ -95,9 +98,12 @@ def _recall(rule: Challenger, comparison: Comparison, recall: Difference, *, mus
     evidence = _evidence(recall, rule.max_recall_loss, _where(comparison.rows, comparison.positives))
     if passed:
         opening = "Better than the champion" if found == "better" else "Not worse than the champion"
-        if not not_worse:
+        if found == "worse":
+            opening = "Worse than the champion"
+        elif not not_worse:
             opening = "Not shown to be worse than the champion"
-        detail = f"{opening} in recall: {evidence}"
+        tolerated = (_WITHIN if not_worse else _NOT_SHOWN_BEYOND) if found == "worse" else ""
+        detail = f"{opening} in recall{tolerated}: {evidence}"
     elif found == "worse":
         detail = f"Champion gate failed: worse than the champion in recall: {evidence}"
     elif rule.policy == "better":
@@ -132,10 +138,14 @@ def _not_shown_worse(
     bound, limit = (difference.low, margin) if falling else (difference.high, -margin)
     passed = bound <= limit if falling else bound >= limit
     found = outcome(difference, margin, falling=falling)
+    tolerated = ""
+    if passed and found == "worse":
+        within = difference.high <= margin if falling else difference.low >= -margin
+        tolerated = _WITHIN if within else _NOT_SHOWN_BEYOND
     openings: dict[Outcome, str] = {
         "better": "Better than the champion",
         "not worse": "Not worse than the champion",
-        "worse": "Worse than the champion, by no more than is tolerated",
+        "worse": "Worse than the champion",
         "cannot tell": "The evidence cannot tell whether this model is worse than the champion",
     }
     opening = openings[found] if passed else "Champion gate failed: worse than the champion"
@@ -145,18 +155,29 @@ def _not_shown_worse(
         passed=passed,
         observed=difference.difference,
         limit=limit,
-        detail=f"{opening} in {words}: {_evidence(difference, margin, where)}",
+        detail=f"{opening} in {words}{tolerated}: {_evidence(difference, margin, where, falling=falling)}",
         bound=bound,
         decided_by="bound",
         outcome=found,
     )
 
 
-def _evidence(difference: Difference, margin: float, where: str) -> str:
+def _evidence(difference: Difference, margin: float, where: str, *, falling: bool = False) -> str:
+    """The figures in words; those of a false-positive rate in percent, since three decimals hide small rates."""
+    if falling:
+        gain, low, high = (100 * each for each in (difference.difference, difference.low, difference.high))
+        return (
+            f"{_percent(difference.challenger)} against {_percent(difference.champion)} ({gain:+.2f} points, interval "
+            f"{low:+.2f} to {high:+.2f}, a rise of {100 * margin:g} points tolerated) on {where}."
+        )
     return (
         f"{difference.challenger:.3f} against {difference.champion:.3f} ({difference.difference:+.3f}, interval "
         f"{difference.low:+.3f} to {difference.high:+.3f}, a loss of {margin:g} tolerated) on {where}."
     )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:#.2g} %"
 
 
 def _where(rows: int, positives: int) -> str:

@@ -27,17 +27,20 @@ from ml.model.run_kinds import DROP, THRESHOLD, RunKind
 from ml.model.scorer import Scorer
 from ml.model.threshold_change import ThresholdChange, ThresholdFigures
 from ml.model.training_settings import Settings, Training
-from ml.steps import prepared_files
+from ml.steps import amounts_found, prepared_files, row_kinds
 from ml.steps.prepared_files import LABEL
 from ml.steps.prepared_rows import PreparedRows
 
-SCHEMA = 1
+SCHEMA = 2
+"""Schema 1 has neither `by_kind` nor `curves.compared`, and earlier evaluations of schema 2 have no `amounts_found`;
+readers leave out what is missing."""
+_Scored = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]  # scores and decisions (1 = alert)
 
 
 def measure(
     kind: RunKind, settings: Settings, model: Artifact, champion: Artifact | None, rows: PreparedRows
 ) -> dict[str, Any]:
-    """What evaluation.json (schema 1) says about the test rows."""
+    """What evaluation.json (schema 2) says about the test rows."""
     training, scorer = settings.training, model.model
     truth = rows[LABEL].to_numpy()
     scores = stored_rows.scores(scorer, rows)
@@ -45,7 +48,7 @@ def measure(
     figures = metrics.measure(truth, scores, decisions, alert_budget=training.alert_budget, seed=training.seed)
     counts = metrics.Confusion.of(truth, decisions)
     patterned = champion.model if kind == DROP and champion is not None else scorer
-    comparison = _compare(settings, rows, (scores, decisions), champion, patterned)
+    comparison, both = _compare(settings, rows, (scores, decisions), champion, patterned)
     change, further = None, dropped_part_checks.checks(comparison) if kind == DROP else ()
     if not run_kinds.fits_coefficients(kind) and champion is not None:
         change = _threshold_change(training, rows, scorer, champion)
@@ -72,8 +75,39 @@ def measure(
         "alert_budget": training.alert_budget,
         "champion": comparison.to_dict(),
         "budget": budget,
-        "curves": {"precision_recall": metrics.precision_recall_curve(truth, scores)},
+        "by_kind": row_kinds.count(
+            training.columns,
+            both.rows if both is not None else rows,
+            both.decisions if both is not None else {"challenger": decisions},
+        ),
+        "amounts_found": amounts_found.measure(
+            (both.rows if both is not None else rows)[LABEL],
+            features.amounts(training.columns, both.rows if both is not None else rows),
+            both.scored if both is not None else {"challenger": (scores, decisions)},
+        ),
+        "curves": {
+            "precision_recall": metrics.precision_recall_curve(truth, scores),
+            "compared": both.curves() if both is not None else None,
+        },
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Both:
+    """Challenger and champion on the rows of their comparison, for people to look at."""
+
+    rows: PreparedRows
+    scored: dict[str, _Scored]
+
+    @property
+    def decisions(self) -> dict[str, np.ndarray[Any, Any]]:
+        return {name: decisions for name, (_, decisions) in self.scored.items()}
+
+    def curves(self) -> dict[str, Any]:
+        """The precision-recall curves of both models on the same rows."""
+        truth = self.rows[LABEL].to_numpy()
+        drawn = {name: metrics.precision_recall_curve(truth, scores) for name, (scores, _) in self.scored.items()}
+        return {"rows": len(truth), "positives": int(truth.sum()), **drawn}
 
 
 def _budget(
@@ -111,18 +145,17 @@ def _threshold_change(training: Training, rows: PreparedRows, model: Scorer, cha
 
 
 def _compare(
-    settings: Settings,
-    rows: PreparedRows,
-    challenger: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-    champion: Artifact | None,
-    patterned: Scorer,
-) -> Comparison:
-    """The comparison with the champion; `patterned` is the one of the two that tells known from new patterns."""
+    settings: Settings, rows: PreparedRows, challenger: _Scored, champion: Artifact | None, patterned: Scorer
+) -> tuple[Comparison, _Both | None]:
+    """The comparison with the champion, and both models on its rows if it was possible.
+
+    `patterned` is the one of the two that tells known from new patterns.
+    """
     if champion is None:
-        return champion_comparison.NO_CHAMPION
+        return champion_comparison.NO_CHAMPION, None
     absent = [name for name in champion.model.inputs if not _has(rows, name, champion)]
     if absent:
-        return Comparison(
+        missing = Comparison(
             status="not possible",
             reason=(
                 f"Comparison with the champion is not possible: these transactions lack its inputs {', '.join(absent)}."
@@ -130,6 +163,7 @@ def _compare(
             cause="missing inputs",
             artifact_sha256=champion.sha256,
         )
+        return missing, None
     times = prepared_files.times(rows).astype(np.int64)
     unseen = champion_comparison.unseen(times, champion.baseline["fitted"])
     common = rows.where(unseen)
@@ -137,15 +171,19 @@ def _compare(
     amounts = features.amounts(settings.training.columns, common)
     slices = {} if amounts is None else champion_comparison.amount_bands(amounts)
     slices |= champion_comparison.patterns(stored_rows.log_odds(patterned, common))
-    return champion_comparison.compare(
+    scored: dict[str, _Scored] = {
+        "challenger": (challenger[0][unseen], challenger[1][unseen]),
+        "champion": (scores, champion.model.decide(scores)),
+    }
+    compared = champion_comparison.compare(
         common[LABEL],
-        challenger=(challenger[0][unseen], challenger[1][unseen]),
-        champion=(scores, champion.model.decide(scores)),
+        **scored,
         rule=settings.gate.challenger,
         seed=settings.training.seed,
         artifact_sha256=champion.sha256,
         slices=slices,
     )
+    return compared, _Both(common, scored) if compared.status == "compared" else None
 
 
 def _has(rows: PreparedRows, name: str, champion: Artifact) -> bool:

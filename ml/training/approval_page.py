@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ml import config
 from ml.aws import executions, registry
 from ml.console import note
-from ml.errors import CloudError
-from ml.gitops import approval_text, approvals, commit_messages, daily_rates, evidence_branch, serving_pointer
+from ml.errors import CloudError, ConfigError
+from ml.gitops import (
+    approval_text,
+    approvals,
+    commit_messages,
+    daily_rates,
+    evidence_branch,
+    serving_pointer,
+    settings_changes,
+)
 from ml.gitops.github_client import GitHub
 from ml.gitops.metric_tables import ScoreBand
 from ml.gitops.remote import Remote
@@ -64,6 +73,9 @@ def gather(
         evaluation=evaluation,
         evaluation_uri=package.evaluation_uri,
         serving=serving_pointer.read(remote, base),
+        staging=serving_pointer.read(remote, base, config.STAGING)
+        if serving_pointer.has_staging(remote, base)
+        else None,
         configuration_diff=remote.diff(since, record.commit, folder) if since is not None else "",
         since=since,
         requests=_requests(remote, record),
@@ -76,7 +88,29 @@ def gather(
         score_bands=score_bands(baseline.get("calibration")),
         signed=signed,
         better_threshold=threshold_points.sentence(evaluation),
+        settings=settings_changed(remote, since, record.commit),
     )
+
+
+def settings_changed(repository: Repository, since: str | None, commit: str) -> list[settings_changes.Change]:
+    """The settings of model-config/training that differ between two commits; none without a first one.
+
+    A file that one of them lacks, or that cannot be read there, is left out: the folded diff shows it.
+    """
+    if since is None:
+        return []
+    former, new = ([_document(repository, each, path) for path in config.SETTINGS] for each in (since, commit))
+    readable = [(one, other) for one, other in zip(former, new, strict=True) if one is not None and other is not None]
+    return settings_changes.changes([one for one, _ in readable], [other for _, other in readable])
+
+
+def _document(repository: Repository, revision: str, path: Path) -> dict[str, Any] | None:
+    content = repository.show(revision, path)
+    try:
+        document = config.load_bytes(content, path) if content is not None else None
+    except ConfigError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def score_bands(calibration: Mapping[str, Sequence[float]] | None) -> list[ScoreBand]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.clock import stamp
-from ml.gitops import commit_messages, metric_tables
+from ml.gitops import commit_messages, gate_lines, metric_tables
 from ml.gitops.markdown_escaping import code, link, table, text
 from ml.training.gate_result import GateResult
 from ml.training.result import DryRun
@@ -98,7 +98,7 @@ def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
 
 
 def _evidence(evaluation: Mapping[str, Any]) -> list[str]:
-    checks = metric_tables.checks(evaluation)
+    checks = gate_lines.lines(evaluation)
     measured = [metric_tables.metrics(evaluation)] if evaluation.get("metrics") else []
     return ["\n".join(checks), *measured] if checks else measured
 
@@ -124,7 +124,7 @@ def _sources(found: GateResult) -> str:
         ("commit", code(found.commit)),
         ("answers", ", ".join(map(code, found.requests)) or "no retrain request"),
     ]
-    return table(("evidence", ""), rows)
+    return table(("evidence", "value"), rows)
 
 
 def _moment(moment: datetime | None, otherwise: str) -> str:

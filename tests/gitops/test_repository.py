@@ -26,6 +26,12 @@ def test_folder_outside_git_is_refused(tmp_path: Path) -> None:
         Repository.find(tmp_path / "absent")
 
 
+def test_missing_branch_says_how_to_get_it(workspace: GitWorkspace) -> None:
+    """A clone has the branches that were fetched alone."""
+    with pytest.raises(GitError, match=r"no commit 'other'; if it is a branch, fetch it: git fetch origin other:other"):
+        workspace.repository.commit_of("other")
+
+
 def test_show_reads_the_commit_and_not_the_working_tree(workspace: GitWorkspace) -> None:
     """Content is that of the commit, byte for byte; a missing path gives None."""
     first = workspace.write({"a b/ü.txt": "one\r\n"}, "One")

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ml.model import artifact
 from ml.model.artifact import ArtifactInvalid
+from tests.harness.fuzzing import examples
 from tests.model import scoring_samples
 from tests.model.scoring_samples import ROOT, archive, changed, files
 
@@ -230,7 +231,7 @@ def test_read_rejects_gzip_bomb_in_bounded_memory() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 255), st.booleans())
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_read_never_returns_another_model_after_one_changed_byte(place: int, byte: int, inside: bool) -> None:
     """One changed byte, in the gzip or in the tar, is rejected or changes nothing that is read."""
     good = archive()

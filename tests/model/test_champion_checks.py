@@ -55,6 +55,11 @@ def failed(comparison: Comparison, rule: object = RULE, *, must_show: bool = Tru
     return [check.name for check in champion_checks.checks(rule, comparison, must_show=must_show) if not check.passed]
 
 
+def named(comparison: Comparison, name: str) -> Check:
+    """The check of this name."""
+    return next(check for check in champion_checks.checks(RULE, comparison) if check.name == name)
+
+
 def first(comparison: Comparison) -> Check:
     """The check of recall."""
     return next(iter(champion_checks.checks(RULE, comparison)))
@@ -131,6 +136,22 @@ def test_other_figures_fail_if_worse_beyond_chance_and_margin(
     changes: list[dict[str, Any]] = [{figure: difference(*interval)} for interval in (tolerated, worse)]
     assert failed(dataclasses.replace(made, **changes[0])) == []
     assert failed(dataclasses.replace(made, **changes[1])) == [f"champion_{figure}"]
+
+
+def test_tolerated_loss_is_named_as_the_interval_shows_it() -> None:
+    """All of the interval within the margin, or only a part of it; a rate of false alarms is given in percent."""
+    ranking = dataclasses.replace(compared(NOTHING), average_precision=difference(-0.015, -0.001))
+    within = named(ranking, "champion_average_precision")
+    assert within.detail.startswith("Worse than the champion in average precision, by no more than is tolerated: ")
+    ranking = dataclasses.replace(ranking, average_precision=difference(-0.05, -0.01))
+    beyond = named(ranking, "champion_average_precision")
+    assert (beyond.outcome, beyond.passed) == ("worse", True)
+    assert "in average precision, not shown to be so by more than is tolerated: " in beyond.detail
+    recall = first(compared(difference(-0.09, -0.01))).detail
+    assert recall.startswith("Worse than the champion in recall, by no more than is tolerated: ")
+    rate = Difference(challenger=0.00997, champion=0.00306, difference=0.00691, low=0.0064, high=0.0074)
+    alarms = named(dataclasses.replace(compared(NOTHING), false_positive_rate=rate), "champion_false_positive_rate")
+    assert "in false-positive rate, by no more than is tolerated: 1.0 % against 0.31 % (+0.69 points, " in alarms.detail
 
 
 def test_recall_lost_in_a_slice_fails() -> None:

@@ -16,6 +16,7 @@ from ml.model import scoring_responses
 from ml.model.category_levels import Levels
 from ml.model.request_parser import Batch, RequestParser
 from ml.model.scoring_responses import CSV, JSON, JSONLINES, MAX_BODY, MAX_ROWS, PayloadError
+from tests.harness.fuzzing import examples
 
 PARSER = RequestParser(("Time", "V1", "V2", "Amount"), "Amount")
 ROW = [3600.0, 0.5, -1.25, 9.99]
@@ -397,7 +398,7 @@ KINDS = st.sampled_from([CSV, JSON, JSONLINES, "text/csv; header=present", "text
 
 
 @given(BODIES, KINDS)
-@settings(deadline=None, max_examples=500)
+@examples(500)
 def test_parse_raises_only_payload_error(body: bytes | str, kind: str) -> None:
     """Noise, near-CSV and any JSON give finite rows or a PayloadError with a JSON body."""
     try:
@@ -415,7 +416,7 @@ def test_parse_raises_only_payload_error(body: bytes | str, kind: str) -> None:
     st.text(max_size=60)
     | st.sampled_from(["text/csv;", "text/csv; charset*0*=", "; ;", 'a/b; c="', "text/csv; charset"])
 )
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_headers_raise_only_payload_error(value: str) -> None:
     """Any Content-Type is accepted or rejected with 415, any Accept with 406."""
     for status, call in ((415, scoring_responses.content_type), (406, scoring_responses.negotiate)):

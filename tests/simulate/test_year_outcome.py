@@ -45,7 +45,7 @@ def sample() -> tuple[Played, Scenario]:
     return InProcess(Year(happening, seed=101)).play(2), happening
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_retraining_restores_recall_in_the_default_year() -> None:
     """Months 9 to 12 have a recall of .93 at 1 % false positives a month; alarm, recovery and the old model too.
 

@@ -92,19 +92,19 @@ def test_figures_match_the_packed_model_on_test_rows(finished: Bench) -> None:
     assert evaluation["metrics"]["average_precision"]["value"] == pytest.approx(average_precision_score(fraud, scores))
 
 
-def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
+def test_evaluation_has_exactly_the_keys_of_schema_2(finished: Bench) -> None:
     """Approvals and the pipeline read these keys."""
     evaluation = finished.evaluation()
     assert set(evaluation) == {
         "schema", "verdict", "metrics", "confusion", "rows", "positives", "threshold", "threshold_change",
-        "alert_budget", "champion", "windows", "row_counts", "fit", "budget", "curves", "kind", "provenance",
-        "artifact",
+        "alert_budget", "champion", "windows", "row_counts", "fit", "budget", "by_kind", "amounts_found", "curves",
+        "kind", "provenance", "artifact",
     }  # fmt: skip
     assert set(evaluation["metrics"]) == {
         "recall", "precision", "false_positive_rate", "average_precision", "roc_auc", "recall_at_alert_budget",
         "alert_rate",
     }  # fmt: skip
-    assert evaluation["schema"] == measurement.SCHEMA == 1
+    assert evaluation["schema"] == measurement.SCHEMA == 2
     assert evaluation["champion"]["status"] == "none"
     assert evaluation["verdict"]["status"] == "passed", evaluation["verdict"]
     assert set(evaluation["windows"]) == {"train", "validation", "test"}
@@ -114,6 +114,9 @@ def test_evaluation_has_exactly_the_keys_of_schema_1(finished: Bench) -> None:
     assert set(evaluation["fit"]) == {"expected", "synthetic_rows", "notes"}
     assert evaluation["fit"]["expected"]["source"] == "validation"
     assert 0 < len(evaluation["curves"]["precision_recall"]) <= 200
+    assert evaluation["curves"]["compared"] is None
+    assert {*evaluation["by_kind"]["kinds"][0]["models"]} == {"challenger"}
+    assert {*evaluation["amounts_found"]["models"]} == {"challenger"}
     assert evaluation["provenance"] == {"commit": "a" * 40, "config_sha256": SETTINGS.sha256, "data_sha256": "c" * 64}
 
 
@@ -157,6 +160,14 @@ def test_champion_is_compared_on_unseen_rows(finished: Bench, bench: Bench) -> N
     assert (champion["status"], champion["artifact_sha256"]) == ("compared", sha256)
     assert champion["rows"] == bench.evaluation()["rows"]
     assert champion["average_precision"]["difference"] == 0
+    curves = bench.evaluation()["curves"]
+    assert (curves["compared"]["rows"], curves["compared"]["positives"]) == (champion["rows"], champion["positives"])
+    assert curves["compared"]["challenger"] == curves["compared"]["champion"] == curves["precision_recall"]
+    for kind in bench.evaluation()["by_kind"]["kinds"]:
+        assert kind["models"]["challenger"] == kind["models"]["champion"]
+    found = bench.evaluation()["amounts_found"]
+    assert found["models"]["challenger"] == found["models"]["champion"]
+    assert found["rows"] == champion["rows"]
     assert bench.evaluation()["verdict"]["status"] == "passed"
 
 
@@ -173,6 +184,9 @@ def test_champion_that_has_seen_all_test_rows_is_not_compared(finished: Bench, b
     assert [check["name"] for check in evaluation["verdict"]["checks"] if not check["passed"]] == [
         "champion_comparison"
     ]
+    assert evaluation["curves"]["compared"] is None
+    assert evaluation["by_kind"]["rows"] == evaluation["rows"]
+    assert {*evaluation["by_kind"]["kinds"][0]["models"]} == {"challenger"}
     assert "0 frauds among the 0 test rows that it has not seen" in evaluation["verdict"]["reason"]
 
 
@@ -186,6 +200,9 @@ def test_challenger_worse_than_the_champion_fails(finished: Bench, bench: Bench)
     bench.pack()
     sha256 = bench.crown(finished.artifact())
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
+    compared = bench.evaluation()["curves"]["compared"]
+    assert [compared[name][-1][0] for name in ("challenger", "champion")] == [1, 1]
+    assert compared["challenger"] != compared["champion"]
     verdict = bench.evaluation()["verdict"]
     assert verdict["status"] == "failed"
     assert "Champion gate failed: worse than the champion in average precision" in verdict["reason"]
@@ -221,6 +238,7 @@ def test_data_without_time_or_amount_goes_through_all_steps(tmp_path: Path) -> N
     bands = read.baseline["fraud_by_amount"]
     assert (bands["edges"], len(bands["rows"]), sum(bands["frauds"])) == ([], 1, bands["frauds"][0])
     assert {option["value_missed"] for option in evaluation["budget"]["options"]} == {None}
+    assert evaluation["amounts_found"] is None
     sha256 = bench.crown(bench.artifact())
     assert bench.run("evaluate", *PROVENANCE, "--champion-sha256", sha256).returncode == 0
     assert bench.evaluation()["champion"]["slices"] == []

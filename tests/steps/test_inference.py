@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.model.scoring_responses import CSV, JSON, JSONLINES
 from ml.steps import inference
+from tests.harness.fuzzing import examples
 from tests.model.scoring_samples import ADAPTED, CATEGORIES, DOCUMENT, INPUTS, files, rows, unpack
 
 pytestmark = pytest.mark.container
@@ -164,7 +165,7 @@ def test_multi_model_server_gets_its_error_type(model: inference.Model, monkeypa
 
 
 @given(st.binary(max_size=80) | st.text(max_size=80), st.text(max_size=20) | st.sampled_from([CSV, JSON, JSONLINES]))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_handler_answers_every_request_without_5xx(body: bytes | str, kind: str) -> None:
     """Any body of any type gets a response below 500."""
     loaded = _loaded()

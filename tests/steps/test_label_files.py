@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml.steps import label_files
+from tests.harness.fuzzing import examples
 from tests.steps.step_runs import START, TIMES
 
 pytestmark = pytest.mark.container
@@ -31,7 +32,7 @@ def by_rule(labels: list[tuple[int, int, int, str]]) -> dict[str, int]:
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=st.lists(LABEL, min_size=1, max_size=25), cut=st.integers(0, 25))
 def test_labels_follow_the_rule(tmp_path: Path, labels: list[tuple[int, int, int, str]], cut: int) -> None:
     """Whatever the files and the order."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ml.steps import raw_transactions
 from ml.steps.job_runner import StepFailed
 from ml.steps.raw_transactions import RawTransactions
+from tests.harness.fuzzing import examples
 from tests.model.training_samples import COLUMNS, WITH_CATEGORIES, rows, rows_with_categories
 from tests.steps.step_runs import transactions
 
@@ -37,7 +38,7 @@ def table(tmp_path: Path) -> pa.Table:
     return made
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(places=st.lists(st.integers(0, 249), max_size=300))
 def test_rows_are_those_of_the_whole_table(tmp_path: Path, table: pa.Table, places: list[int]) -> None:
     """Ascending, in any order, repeated, none."""

@@ -1,11 +1,15 @@
-"""Tests of what an approval page gathers from a drift reference; `propose` tests the rest, with a registry."""
+"""Tests of what an approval page gathers from a drift reference and from Git; `propose` tests the rest."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from ml import config
 from ml.model.drift.performance_estimation import calibration
-from ml.training.approval_page import score_bands
+from ml.training.approval_page import score_bands, settings_changed
+from tests.harness.git.repositories import GitWorkspace
 
 
 def test_bands_have_enough_frauds_and_all_rows() -> None:
@@ -27,3 +31,17 @@ def test_reference_without_calibration_has_no_bands() -> None:
     assert score_bands(None) == []
     (band,) = score_bands({"edges": [0.5], "rows": [90, 10], "frauds": [0, 0]})
     assert (band.rows, band.frauds) == (100, 0)
+
+
+def test_changed_settings_are_read_from_both_commits(tmp_path: Path) -> None:
+    """By name with both values; nothing without a champion, and a file that cannot be read is left out."""
+    (tmp_path / "README.md").write_text("A repository.\n")
+    workspace = GitWorkspace.begin(tmp_path)
+    commits = []
+    for model, gate in (("value: 0.0025\n", "min_recall: 0.5\n"), ("value: 0.0095\n", "min_recall: [\n")):
+        workspace.write({config.MODEL: f"threshold:\n  {model}", config.GATE: gate}, "Change settings")
+        commits.append(workspace.git("rev-parse", "HEAD"))
+    found = settings_changed(workspace.repository, commits[0], commits[1])
+    assert [change.words for change in found] == ["threshold.value 0.0025 → 0.0095"]
+    assert settings_changed(workspace.repository, None, commits[1]) == []
+    assert settings_changed(workspace.repository, commits[0], commits[0]) == []

@@ -1,0 +1,107 @@
+"""Says why a run was started, for an approval's title and text: requests, a person's reason, changed settings.
+
+Text that people wrote is escaped (ml.gitops.markdown_escaping), except in the title, which has none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ml import config
+from ml.gitops.markdown_escaping import code, details, fence, text
+from ml.gitops.settings_changes import Change
+
+_UNCHANGED: Mapping[config.RunKind, str] = {
+    "fit": "only the data are new",
+    "adapt": "the champion's part for known patterns is kept, and a part for new ones is fitted to new data",
+    "drop": "the champion's part for new patterns is dropped, and the threshold is chosen again",
+    "threshold": "nothing is fitted, and the threshold is chosen again on new data",
+}
+_EVIDENCE_CHARACTERS, _MAX_REQUESTS, _MAX_SETTINGS = 3_000, 8, 6
+
+
+def title(requests: Mapping[str, config.RetrainRequest], settings: Sequence[Change]) -> str:
+    """The causes of the requests and the changed settings, in plain text; '' without either.
+
+    The reason of a manual run is left out: GitHub makes a commit subject of a title, where `fixes #1` closes an issue.
+    """
+    causes = dict.fromkeys(request.cause.replace("-", " ") for request in requests.values())
+    return ", ".join([*causes, *(change.words for change in settings)])
+
+
+def unchanged(kind: config.RunKind) -> str:
+    """What a run with the settings of the champion makes that is new."""
+    return _UNCHANGED[kind]
+
+
+def why(
+    record: config.ApprovalRecord,
+    requests: Mapping[str, config.RetrainRequest],
+    *,
+    asked: str,
+    settings: Sequence[Change],
+    first: bool,
+    changed: bool,
+) -> str:
+    """The paragraph that says why, and which settings changed.
+
+    Args:
+        requests: those that the record resolves, by id, as far as their files are available.
+        asked: the reason of a manual run.
+        settings: those that differ from the champion's.
+        first: whether there is no champion.
+        changed: whether the configuration differs from the champion's at all.
+    """
+    ids = list(record.requests)
+    parts = [f"{text(asked)} (reason of the manual run)."] if asked else []
+    if not ids:
+        parts += [] if asked else ["started by a commit or a person; no retrain request was open."]
+        return f"**Why:** {' '.join([*parts, _settings(record.kind, settings, first=first, changed=changed)])}"
+    parts.append("merging this resolves these retrain requests:")
+    lines = [
+        f"- {code(name)}: {text(requests[name].reason) if name in requests else 'its file is not available'}"
+        for name in ids[:_MAX_REQUESTS]
+    ]
+    if len(ids) > _MAX_REQUESTS:
+        lines.append(f"- and {len(ids) - _MAX_REQUESTS:,} more, listed in the record.")
+    blocks = [f"**Why:** {' '.join(parts)}", "\n".join(lines)]
+    return "\n\n".join(
+        [*blocks, *([_settings(record.kind, settings, first=first, changed=changed)] if settings else [])]
+    )
+
+
+def _settings(kind: config.RunKind, settings: Sequence[Change], *, first: bool, changed: bool) -> str:
+    """Which settings changed since the champion, with both values."""
+    if first:
+        return "There is no champion."
+    if settings:
+        shown = ", ".join(code(change.words) for change in settings[:_MAX_SETTINGS])
+        more = f", and {len(settings) - _MAX_SETTINGS:,} more (below)" if len(settings) > _MAX_SETTINGS else ""
+        return f"Settings changed since the champion: {shown}{more}."
+    if changed:
+        return "The configuration changed since the champion (below)."
+    return f"The settings are those of the champion; {unchanged(kind)}."
+
+
+def evidence(record: config.ApprovalRecord, requests: Mapping[str, config.RetrainRequest]) -> str:
+    """The files of the requests, folded; '' without any."""
+    parts = []
+    for name in list(record.requests)[:_MAX_REQUESTS]:
+        if request := requests.get(name):
+            shown, omitted = first_lines(config.dump(request), _EVIDENCE_CHARACTERS)
+            note = f"\n\n… and {omitted:,} more lines in its file." if omitted else ""
+            parts.append(details(f"Evidence of {name}", fence(shown, "yaml") + note))
+    return "\n\n".join(parts)
+
+
+def first_lines(content: str, limit: int) -> tuple[str, int]:
+    """The first lines of `content` that fit in `limit` characters, and the number of omitted lines."""
+    lines, kept, room = content.splitlines(), [], limit
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    if lines and not kept:
+        kept = [lines[0][: limit - 1] + "…"]
+    return "\n".join(kept), len(lines) - len(kept)
