@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,8 @@ _PAGE = """# What a month costs
 
 **About {total:.0f} USD a month** in us-east-1 for the files as committed, {share:.0%} of it for one ml.m5.large that
 serves around the clock. Training, drift checks, logs and alarms are the rest. Prices are list prices on demand, read
-between {first} and {last}, without free tiers, taxes and GitHub's minutes. A price without a public,
-dated source is "unknown" and not in the sums. None of this has been compared with a bill: replace the assumptions in
+between {first} and {last}, without free tiers, taxes and GitHub. A price without a public, dated source is
+"unknown" and not in the sums. None of this has been compared with a bill: replace the assumptions in
 `docs/cost.yaml` with your own figures, take today's prices from AWS, and run `make docs`.
 
 ## The bill
@@ -43,14 +42,27 @@ Each line is units × price. The names are those of the table of quantities.
 Sum of the known lines: **{total:.2f} USD**. {unknown} The volumes of endpoint and jobs have unknown prices too.
 `Encryption=customer-key` adds {key:.2f} USD for a key and its requests.
 
+GitHub's [bill](https://github.com/pricing) is not counted: the plan, and minutes of Actions in a private repository.
+[What each plan protects](first-account.md#what-your-plan-of-github-protects).
+
 ## Endpoint choices
 
 {choices}
 
 The serverless endpoint costs more than ml.m5.large from about {break_even:.0f} million requests a month on, at
 {milliseconds:.0f} ms each. SageMaker's serverless endpoints have no data capture and no network isolation, so drift
-could not be checked; fraudops deploys instances only, and the line is for comparison. Type and number of instances are
+could not be checked; fraudops deploys instances only, and the line is for comparison
+([serving.md](serving.md#why-no-serverless-endpoint)). Type and number of instances are
 one line in `model-config/serving/production.yaml`; two instances survive the loss of one zone and cost twice as much.
+With `autoscaling` the endpoint costs between `min` and `max` times one instance ({instance:.2f} USD a month each), and
+{alarms:.2f} USD for the two alarms of its policy.
+
+## Serverless against one instance
+
+By requests a month, with {kilobytes:g} kB in and out for each and without cold starts. One ml.m5.large costs the same
+for any number that it can take; what else grows with 10 million transactions a month is in [scale.md](scale.md).
+
+{serverless}
 
 ## Quantities
 
@@ -222,12 +234,33 @@ def break_even_requests(figures: Figures) -> float:
     """Requests a month from which the serverless endpoint costs more than the instances of ml.m5.large.
 
     Raises:
+        ValueError: one of the prices is unknown.
+    """
+    instance = endpoint(figures, "host_m5_large").usd
+    if instance is None:
+        raise ValueError(f"{FIGURES}: prices.host_m5_large needs a price to be compared")
+    return instance / serverless_month(figures, 1)
+
+
+def serverless_month(figures: Figures, requests: float) -> float:
+    """USD a month of a serverless endpoint with 3 GB: processing, and data in and out.
+
+    Raises:
         ValueError: one of the two prices is unknown.
     """
-    instance, second = endpoint(figures, "host_m5_large").usd, figures.prices["serverless_3gb"].usd
-    if instance is None or second is None:
-        raise ValueError(f"{FIGURES}: prices.host_m5_large and prices.serverless_3gb need prices to be compared")
-    return instance / (second * figures["request_seconds"])
+    second, gigabyte = figures.prices["serverless_3gb"].usd, figures.prices["serverless_data"].usd
+    if second is None or gigabyte is None:
+        raise ValueError(f"{FIGURES}: prices.serverless_3gb and prices.serverless_data need prices to be compared")
+    return requests * (figures["request_seconds"] * second + figures["request_kb"] / 1e6 * gigabyte)
+
+
+def _serverless_rows(figures: Figures) -> list[list[str]]:
+    instance = endpoint(figures, "host_m5_large").usd
+    return [
+        [f"{requests:,}", f"{requests / (figures['hours'] * 3600):,.2f}", f"{usd:,.2f}", _usd(instance)]
+        for requests in (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
+        for usd in (serverless_month(figures, requests),)
+    ]
 
 
 def page(figures: Figures) -> str:
@@ -244,8 +277,14 @@ def page(figures: Figures) -> str:
         unknown=_unknown(month),
         key=total(key(figures)),
         choices=_table(["endpoint", "USD a month", "all in all", "what it means"], _choices(figures, total(others))),
+        instance=endpoint(figures, "host_m5_large").usd,
+        alarms=2 * (figures.prices["alarm"].usd or 0.0),
         break_even=break_even_requests(figures) / 1e6,
         milliseconds=figures["request_seconds"] * 1000,
+        kilobytes=figures["request_kb"],
+        serverless=_table(
+            ["requests a month", "a second", "serverless, USD", "one ml.m5.large, USD"], _serverless_rows(figures)
+        ),
         quantities=_table(
             ["name", "value", "unit", "", "source"],
             [_quantity_row(name, item) for name, item in figures.usage.items()],
@@ -301,8 +340,7 @@ def _price_row(item: Price) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
 
 
 def write() -> None:
@@ -312,4 +350,3 @@ def write() -> None:
 
 if __name__ == "__main__":
     write()
-    sys.exit(0)
