@@ -67,6 +67,11 @@ class Platform:
         report: bytes = s3.get_object(Bucket=self.bucket, Key=REPORT)["Body"].read()
         return dict(check.document), report
 
+    def processing_jobs(self) -> list[str]:
+        """The names of the processing jobs that the tests of a file have started in this account."""
+        listed = self.cloud.client("sagemaker").get_paginator("list_processing_jobs").paginate()
+        return sorted(job["ProcessingJobName"] for page in listed for job in page["ProcessingJobSummaries"])
+
     def used(self, owner: str) -> set[str]:
         """The Sids of the statements of a role, or of its trust policy, that allowed a call."""
         self.cloud.flush()

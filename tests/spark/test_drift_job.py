@@ -37,10 +37,10 @@ def test_counts_are_those_of_one_process(platform: Platform) -> None:
         assert job.startswith("fraudops-drift-2026030100-")
         assert found == expected
         assert again == page
+    started = platform.processing_jobs()
     found, again = platform.check({"engine": "spark", "instances": 2, **CLUSTER})
     assert (found.pop("job"), found, again) == (job, expected, page)
-    jobs = platform.cloud.client("sagemaker").list_processing_jobs(NameContains="-drift-")["ProcessingJobSummaries"]
-    assert len(jobs) == 2
+    assert platform.processing_jobs() == started
 
 
 def test_failed_job_fails_the_check_with_its_reason(platform: Platform) -> None:
