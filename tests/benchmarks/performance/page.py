@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tests.benchmarks.performance import machine
+from tests.benchmarks.performance import machine, reasons
 from tests.benchmarks.performance.committed import Committed
 from tests.benchmarks.performance.measured import ROOT
 
@@ -104,6 +104,7 @@ def text(table: Committed) -> str:
         f"![Ratios to the peers, with targets]({RATIOS})",
         "",
         *_targets(table.full),
+        *reasons.lines(table.full, number),
     ]
     for subject, heading in SUBJECTS.items():
         rows = [row for row in table.full if row["name"].partition("_")[0] == subject]

@@ -2,7 +2,8 @@
 
 Each run is a process; its time starts when the libraries are loaded. Names: `_shipped` has the SMOTE ratio that
 ships, `_parquet` gives the peer the same Parquet file instead of CSV, `_processor` is the time of all cores together,
-which other work on the machine affects less.
+which other work on the machine affects less. A full run also times the stages of the project's run and its
+floors (train_stages.py), for reasons.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.benchmarks.performance import reasons
 from tests.benchmarks.performance.measured import ROOT, Bench, BenchFailed, Ended, Measured, alternate, fastest, run
 
 EQUAL, SHIPPED = 1.0, 0.02
@@ -21,7 +23,7 @@ QUICK_THREADS = 1  # the fastest number in every full run so far
 TARGET, TARGET_PARQUET, TARGET_MEMORY = 15.0, 10.0, 3.0
 MAX_RECALL_DIFFERENCE = 0.05
 PEER = "pandas, ColumnTransformer, SMOTE, LogisticRegression"
-OURS_EQUAL, CSV_EQUAL, PARQUET_EQUAL, OURS_SHIPPED, CSV_SHIPPED = range(5)
+OURS_EQUAL, CSV_EQUAL, PARQUET_EQUAL, OURS_SHIPPED, CSV_SHIPPED, STAGES_EQUAL, STAGES_SHIPPED = range(7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,8 @@ def _compared(bench: Bench, data: Data) -> list[Measured]:
             PARQUET_EQUAL: partial(peer, kind="parquet", ratio=EQUAL),
             OURS_SHIPPED: partial(train, data, SHIPPED),
             CSV_SHIPPED: partial(peer, kind="csv", ratio=SHIPPED),
+            STAGES_EQUAL: partial(_stages, data, EQUAL),
+            STAGES_SHIPPED: partial(_stages, data, SHIPPED),
         }
     ended = alternate(ways, bench.rounds(5 if data.sets == 1 else 3))
     _check(data, ended[OURS_EQUAL][0], ended[CSV_EQUAL][0])
@@ -121,6 +125,25 @@ def _compared(bench: Bench, data: Data) -> list[Measured]:
         *found,
         row("_parquet", (OURS_EQUAL, PARQUET_EQUAL), TARGET_PARQUET),
         row("_shipped", (OURS_SHIPPED, CSV_SHIPPED), TARGET),
+        *_profile(f"train_{data.name}", ended[STAGES_EQUAL], f"{data.size}, SMOTE 1:1"),
+        *_profile(f"train_{data.name}_shipped", ended[STAGES_SHIPPED], f"{data.size}, SMOTE {SHIPPED:g}"),
+    ]
+
+
+def _stages(data: Data, ratio: float) -> Ended:
+    return run([sys.executable, "-m", "tests.benchmarks.performance.train_stages", data.folder, str(ratio)])
+
+
+def _profile(name: str, ended: list[Ended], size: str) -> list[Measured]:
+    """A row for each stage and floor."""
+    return [
+        Measured(
+            name=reasons.row_name(name, figure),
+            samples=tuple(float(each.answer[figure]) for each in ended),
+            unit="passes" if figure == "passes" else "s",
+            size=size,
+        )
+        for figure in ended[0].answer
     ]
 
 

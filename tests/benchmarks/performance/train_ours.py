@@ -21,9 +21,11 @@ import pyarrow.csv
 from ml import config
 from ml.model import document_fields, estimators, model_fit, stored_rows
 from ml.model.scorer import Scorer
+from ml.model.training_settings import Training
 from ml.playground.template_state import FOLDER as SHIPPED
 from ml.simulate import stand_in_data
 from ml.steps import prepared_files
+from ml.steps.prepared_rows import PreparedRows
 
 TRAIN_SHARE = 5 / 7  # of the rows that a fit reads: model.yaml's .5 for training and .2 for validation
 START = np.datetime64("2013-09-01T00:00:00", "us")
@@ -53,14 +55,25 @@ def draw(folder: Path, sets: int, rows: int) -> None:
         pyarrow.csv.write_csv(table.slice(*place), folder / f"{part}.csv")
 
 
-def fit(folder: Path, ratio: float) -> dict[str, float]:
-    """Trains at SMOTE's `ratio`; the seconds, and how well the threshold does on the validation rows."""
+def settings(ratio: float) -> Training:
+    """The shipped settings with SMOTE's `ratio`, and the libraries of their estimator loaded."""
     training = config.load_settings(SHIPPED).training
     training = dataclasses.replace(training, resampling=dataclasses.replace(training.resampling, minority_ratio=ratio))
     estimators.load(training.estimator)
-    began, worked = time.perf_counter(), time.process_time()
+    return training
+
+
+def trained(folder: Path, training: Training) -> tuple[model_fit.Fit, PreparedRows]:
+    """The model of the rows, and the validation rows."""
     train, held = (prepared_files.rows(folder, part) for part in ("train", "validation"))
-    made = model_fit.fit(training, (train, train["label"]), (held, held["label"]))
+    return model_fit.fit(training, (train, train["label"]), (held, held["label"])), held
+
+
+def fit(folder: Path, ratio: float) -> dict[str, float]:
+    """Trains at SMOTE's `ratio`; the seconds, and how well the threshold does on the validation rows."""
+    training = settings(ratio)
+    began, worked = time.perf_counter(), time.process_time()
+    made, held = trained(folder, training)
     took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
     text = document_fields.canonical(made.document(training))
     (folder / "model.json").write_text(text, encoding="utf-8")
