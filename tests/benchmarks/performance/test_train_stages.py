@@ -13,7 +13,7 @@ from tests.benchmarks.performance import reasons, train_ours, train_stages
 def test_stages_within_a_stage_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each second belongs to one stage; the clock of this test ticks a second with each look."""
     clock = iter(range(100))
-    monkeypatch.setattr(train_stages.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("tests.benchmarks.performance.train_stages.time.perf_counter", lambda: float(next(clock)))
     timers = train_stages.Timers()
     with timers.stage("outer"):
         with timers.stage("inner"):
