@@ -40,6 +40,24 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkflowEnvironmen
         yield running
 
 
+@pytest.fixture
+def status_app(env: WorkflowEnvironment) -> Iterator[None]:
+    """An App that posts the status, for one test: the other one of this file needs a repository without it."""
+    record = env.clouds.github.backend.state.named(NAME)
+    administrator = env.bot.hub.client(env.clouds.github.token("alice"))
+    api = env.bot.hub.person("alice")
+    _, listed = api.requester.requestJsonAndCheck("GET", f"{api.url}/rulesets")
+    address = next(f"{api.url}/rulesets/{each['id']}" for each in listed if each["name"] == main_rules.NAME)
+    _, before = api.requester.requestJsonAndCheck("GET", address)
+    record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"] = str(APP)
+    record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"] = "key"
+    env.clouds.actions.install_app(str(APP), slug="checker", private_key="key")
+    main_rules.ensure(administrator, status_app=APP, bypass_app=None)
+    yield
+    api.requester.requestJsonAndCheck("PUT", address, input={"rules": before["rules"]})
+    del record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"], record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"]
+
+
 def propose(env: WorkflowEnvironment, branch: str, files: dict[str | Path, str]) -> PullRequest:
     """Opens a pull request, waits for its checks, and approves it."""
     pull = env.propose(branch, files, branch.title())
@@ -83,13 +101,9 @@ def test_ci_posts_the_status_that_the_queue_waits_for(env: WorkflowEnvironment) 
     ]
 
 
+@pytest.mark.usefixtures("status_app")
 def test_app_posts_the_status_of_each_group(env: WorkflowEnvironment) -> None:
     """ci-status.yml compares a group with the one that it is stacked on: settings need no jobs for code."""
-    record = env.clouds.github.backend.state.named(NAME)
-    record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"] = str(APP)
-    record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"] = "key"
-    env.clouds.actions.install_app(str(APP), slug="checker", private_key="key")
-    main_rules.ensure(env.bot.hub.client(env.clouds.github.token("alice")), status_app=APP, bypass_app=None)
     code = propose(env, "code", {"README.md": "# Other\n"})
     settings = propose(env, "settings", {config.GATE: env.workspace.text(config.GATE) + "# more\n"})
     enqueue(env, code)

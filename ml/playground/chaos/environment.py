@@ -70,7 +70,6 @@ class ChaosEnvironment:
             folder / "aws",
             flush_seconds=flush_seconds,
             retry_seconds=(0.01, 0.01),
-            health_timeout_seconds=30,
             double_every=0,
         )
         self.github = LocalGitHub(folder / "none")

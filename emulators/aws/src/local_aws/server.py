@@ -61,7 +61,7 @@ class LocalAws:
         caller_arn: str = CALLER,
         double_every: int = 3,
         server_command: ServerCommand = model_server_command,
-        health_timeout_seconds: float = 60.0,
+        health_timeout_seconds: float = 240.0,
         flush_seconds: float = 1.0,
         retry_seconds: tuple[float, ...] = (1.0, 3.0),
         images: Path | None = None,
