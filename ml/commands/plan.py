@@ -19,7 +19,7 @@ from ml.errors import ConfigError, FraudopsError
 from ml.gitops import markdown_escaping as markdown
 from ml.gitops.repository import Repository
 from ml.gitops.settings_changes import flat
-from ml.records import approval_verification
+from ml.records import approval_verification, served_model_gate
 from ml.validation.changed_records import changed_records
 from ml.workflow import changed_files as workflow_change
 from ml.workflow import runner_commands
@@ -31,6 +31,11 @@ _METRICS = ("recall", "precision", "false_positive_rate", "average_precision", "
 _LABELS = {"false_positive_rate": "false-positive rate"}
 """Names of metrics in words, where they are not the name with spaces."""
 _TRAINS = ("ml/model/", "ml/steps/")
+_JUDGED = {
+    "within": "would pass the new limits",
+    "not within": "**would not pass the new limits**",
+    "depends": "would pass the new limits only where rows are too few to judge by an interval",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,7 @@ def describe(repository: Repository, change: Change) -> str:
     blocks = ["### What merging this does", _workflows(change)]
     blocks += _models(repository, change)
     blocks += _values(repository, change)
+    blocks += _serving_under_gate(repository, change)
     blocks += _requests(repository, change)
     blocks += _code(change)
     return "\n\n".join(block for block in blocks if block)
@@ -188,7 +194,7 @@ def _sides(old: config.ApprovalRecord | None, new: config.ApprovalRecord) -> Ite
     for name in _METRICS:
         yield [_LABELS.get(name, name.replace("_", " ")), *(_figure(record.metrics.get(name)) for record in records)]
     yield ["threshold", *(f"{record.threshold:.6g}" for record in records)]
-    yield ["trained on", *(_data(record.data) for record in records)]
+    yield ["trained and tested on", *(_data(record.data) for record in records)]
     yield ["trained from", *(markdown.code(record.commit[:12]) for record in records)]
     yield ["artifact", *(markdown.code(f"sha256:{record.artifact.sha256[:12]}…") for record in records)]
     yield ["package", *(markdown.code(record.model_package_arn) for record in records)]
@@ -209,6 +215,27 @@ def _values(repository: Repository, change: Change) -> Iterator[str]:
             yield f"`{path}` changes only in comments or spacing; it still starts a training."
     if config.DRIFT.as_posix() in change.files:
         yield f"`{config.DRIFT}` starts nothing; the next drift check reads it."
+
+
+def _serving_under_gate(repository: Repository, change: Change) -> Iterator[str]:
+    """Whether the serving model would pass the limits of a changed gate.yaml, on the figures of its record."""
+    if config.GATE.as_posix() not in change.files:
+        return
+    serving = _document(repository, change, config.SERVING, "after").get("approval")
+    record, content = _record(repository, change, serving, "after"), _content(repository, change, config.GATE, "after")
+    if record is None or content is None:
+        return
+    try:
+        limits = config.parse(content.decode("utf-8", "replace"), config.GATE, config.GateFile)
+        found = served_model_gate.judge(limits, record)
+    except ConfigError:
+        return  # validate explains it
+    number = _number(record.approval)
+    yield (
+        f"The serving model, approval {number}, {_JUDGED[found.status]}, on its own test rows: "
+        f"{markdown.text('; '.join(found.figures))}. It goes on serving: a gate decides on new models. What the gate "
+        "asks of a comparison with the champion is not in this."
+    )
 
 
 def _requests(repository: Repository, change: Change) -> Iterator[str]:

@@ -188,7 +188,10 @@ def _site(
         simulated=False,
         scripted_reviewer=None,
         next_check=git_state.next_run(state.cron, now),
-        events=time_line.events(periods, state.records, state.requests, state.gate_failures, suppressed),
+        events=time_line.events(
+            periods, state.records, state.requests, state.gate_failures, suppressed, evidence=evidence
+        ),
+        suppressed=suppressed,
         offline=offline,
         missing=missing,
         disagreements=disagreements,

@@ -78,10 +78,19 @@ class DueRequests(File):
 
 
 class Check(File):
-    """A check of the gate."""
+    """A check of the gate, and what a comparison with the champion showed; None for a limit."""
 
+    name: Annotated[str, Field(min_length=1, max_length=200)]
     passed: bool
     detail: Text
+    outcome: Literal["better", "not worse", "worse", "cannot tell"] | None = None
+
+
+class SliceFrauds(File):
+    """The frauds among the rows of one kind in the comparison with the champion."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    positives: Annotated[int, Field(ge=0)]
 
 
 class Figure(File):
@@ -146,6 +155,9 @@ class GateFailure(File):
     asked: Annotated[str, Field(max_length=1024)]
     evaluation_uri: S3Uri
     checks: Annotated[tuple[Check, ...], AsTuple, Field(max_length=50)]
+    slices: Annotated[tuple[SliceFrauds, ...], AsTuple, Field(max_length=50)]
+    not_compared: Text | None
+    """Why the model was not compared with the champion; None if it was, or if there is none."""
     metrics: Annotated[dict[Annotated[str, Field(max_length=64)], Figure], Field(max_length=50)]
     budget: Budget
 

@@ -15,6 +15,7 @@ from ml.drift.window_monitor import Check
 from ml.model.drift import detector
 from ml.model.drift.ended_concept_test import EndEvidence
 from ml.model.drift.ranking import RankingVerdict
+from ml.model.drift.sequential_fraud_rate_test import PASSED
 from ml.model.drift.verdict import CONCEPT
 from ml.model.run_kinds import ADAPT, DROP, RunKind
 from ml.report import drift_words
@@ -167,8 +168,9 @@ def alarm_detail(alarm: ConceptAlarm) -> str:
     """What the daily concept test found, as a short phrase."""
     evidence = alarm.evidence
     p_value = drift_words.p_equals(evidence.p_value)
+    rows = "rows without an alert" if evidence.stratum == PASSED else f"rows in {evidence.stratum}"
     return (
-        f"{evidence.frauds:,} known frauds of {evidence.rows:,} rows in {evidence.stratum}, {evidence.rate:.3g} where "
+        f"{evidence.frauds:,} known frauds of {evidence.rows:,} {rows}, {evidence.rate:.3g} where "
         f"the reference has {evidence.reference:.3g} ({p_value}, limit {evidence.alpha:g})"
     )
 

@@ -43,7 +43,7 @@ def drift_check(
     """The summary of one drift check; `handed_over` says whether another job creates the requests."""
     latest = checks[-1]
     parts = [
-        f"### Drift: {text(result.verdict)}",
+        f"### Drift: {text(_title(result))}",
         f"**{text(_headline(latest))}.**",
         f"{code(result.endpoint)}, {span(latest.window)}, against approval {latest.approval:04d}.",
         "\n".join(f"- {text(line.kind)}: {text(line.words)}" for line in drift_words.lines(latest.verdict)),
@@ -74,6 +74,13 @@ def drift_check(
     return "\n\n".join(filter(None, parts))
 
 
+def _title(result: DriftCheckResult) -> str:
+    """The verdict on the window; an alarm of the daily test stands beside it, because the window may look calm."""
+    if result.concept_alarm is not None and result.concept_alarm.fired:
+        return f"alarm of the daily test; tests of the whole window: {result.verdict}"
+    return result.verdict
+
+
 def no_traffic_issue(endpoint: str, no_traffic: NoTraffic, run_url: str | None) -> str:
     """The body of the issue about an endpoint without captured traffic."""
     run = f"\n\n{link('The run', run_url)}" if run_url else ""
@@ -93,8 +100,8 @@ def no_labels_issue(endpoint: str, no_labels: NoLabels, run_url: str | None) -> 
     return (
         f"{text(no_labels.detail)} ({code(endpoint)})."
         "\n\nUntil they arrive, nothing shows which frauds the model misses, and no training run can learn them. Find "
-        "out why no chargebacks are delivered. Where there are none, have a random sample of the passed rows reviewed, "
-        "and deliver the findings: a fraud among passed rows counts in the daily concept test at once.\n\n"
+        "out why no chargebacks are delivered. Where there are none, have a random sample of the transactions without "
+        "an alert reviewed, and deliver the findings: a fraud among them counts in the daily concept test at once.\n\n"
         "`no_labels_days` in `model-config/monitoring/drift.yaml` sets the limit. The next check that finds mature "
         "labels closes this issue."
         f"{run}"

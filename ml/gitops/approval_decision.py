@@ -25,7 +25,7 @@ def title(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, reaso
         reason: why the run was started, in plain text; left out if the title would become too long.
     """
     kind = "" if record.kind == "fit" else f" ({record.kind})"
-    made = f"{commit_messages.number(record.approval)}{kind}: {_decision(record, evaluation)}"
+    made = f"{commit_messages.number(record.approval)}{kind}: {decision(record, evaluation)}"
     return f"{made}; {reason}" if reason and len(made) + len(reason) <= _MAX_TITLE else made
 
 
@@ -39,15 +39,16 @@ def sentence(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> st
         return ""
     champion = commit_messages.number(record.champion.approval)
     table_follows = compared_models.models(evaluation) is not None
-    decision = _rank(compared, champion) if table_follows else _decision(record, evaluation)
+    ranked = _rank(compared, champion) if table_follows else decision(record, evaluation)
     return (
-        f"Approval {commit_messages.number(record.approval)} is {decision}, "
+        f"Approval {commit_messages.number(record.approval)} is {ranked}, "
         f"on {compared['rows']:,} test rows with {compared['positives']:,} frauds that "
         f"{champion}, the champion, was not trained on."
     )
 
 
-def _decision(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
+def decision(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> str:
+    """Better, equal or worse than the champion, or not compared, with figures: a clause of plain text."""
     if record.champion is None:
         return f"the first model{_figures(record, evaluation)}"
     champion, compared = commit_messages.number(record.champion.approval), evaluation["champion"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ml import config
 from ml.gitops import (
@@ -64,6 +64,8 @@ class Page:
         staging: staging.yaml on the base branch; None without a staging.
         better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
         settings: the settings that differ from those that the champion was trained with.
+        same: what a fit found again of the champion: its coefficients, or its decisions (the threshold too); '' if
+            its coefficients are others.
     """
 
     record: config.ApprovalRecord
@@ -82,6 +84,7 @@ class Page:
     score_bands: Sequence[metric_tables.ScoreBand] = ()
     better_threshold: str = ""
     settings: Sequence[Change] = ()
+    same: Literal["", "coefficients", "decisions"] = ""
     signed: bool = False
     staging: config.ServingFile | None = None
 
@@ -154,6 +157,7 @@ def _summary(page: Page) -> str:
             *([decided, ""] if decided else [f"{_rates(evaluation)}", ""]),
             *metric_tables.question(evaluation),
             *([f"⚠️ {text(labels)}", ""] if labels else []),
+            *([reason_text.same_model(numbers[-1], page.same), ""] if page.same else []),
             f"{consequences_text.summary(record, page.serving, page.staging)} "
             f"Kind of run: {text(commit_messages.KINDS[record.kind])}.",
             "",

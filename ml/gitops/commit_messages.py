@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ml.clock import stamp
 from ml.config import ApprovalRecord, GateFailureRecord, RetrainRequest, RunKind
+from ml.gitops import gate_words
 
 KINDS: Mapping[RunKind, str] = MappingProxyType(
     {
@@ -37,7 +38,7 @@ def record(approval: ApprovalRecord) -> str:
     )
     return _message(
         f"Record approval {number(approval.approval)}",
-        approval.verdict.reason,
+        gate_words.readable(approval.verdict.reason),
         "\n".join(
             [
                 f"Kind:     {KINDS[approval.kind]}",
@@ -126,7 +127,7 @@ def gate_failure(record: GateFailureRecord, name: str) -> str:
     """The commit that records a gate failure."""
     return _message(
         f"Record gate failure {name}",
-        record.verdict.reason,
+        gate_words.readable(record.verdict.reason),
         "\n".join(
             [
                 f"Kind:       {KINDS[record.kind]}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml import config
-from ml.gitops import metric_tables
+from ml.gitops import gate_words, metric_tables
 from ml.gitops.markdown_escaping import code, details, text
 
 _COMPARISON_CHECKS = ("champion_comparison", "drop_comparison")  # fail if a comparison is needed and not possible
@@ -35,7 +35,7 @@ def section(evaluation: Mapping[str, Any]) -> str:
         count = f"{len(folded)} {'other check' if shown else 'check'}{'' if len(folded) == 1 else 's'}"
         parts.append(details(f"{count} passed", "\n".join(folded)))
     if not marked:
-        parts.append(text(verdict["reason"]))
+        parts.append(text(gate_words.readable(verdict["reason"])))
     if unknown:
         parts.append(
             f"The model is within the limits of {code(str(config.GATE))}. What {code('challenger')} asks to be shown "
@@ -45,10 +45,20 @@ def section(evaluation: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _marked(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Mark and line of each check in the order of the marks; slices whose evidence cannot tell share one line.
+def reservations(evaluation: Mapping[str, Any]) -> list[str]:
+    """In which checks the new model is worse, or the evidence cannot tell, as sentences of plain text; often none."""
+    return [sentence for mark, sentence in _judged(evaluation) if mark in (_WORSE, _UNKNOWN)]
 
-    A comparison that no check needs and that was not possible has a line as well.
+
+def _marked(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Mark and line of each check in the order of the marks."""
+    return [(mark, f"- {mark} {text(sentence)}") for mark, sentence in _judged(evaluation)]
+
+
+def _judged(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Mark and sentence of each check in the order of the marks; slices whose evidence cannot tell share one sentence.
+
+    A comparison that no check needs and that was not possible has a sentence as well.
     """
     made = evaluation["verdict"]["checks"]
     found, few = [], []
@@ -57,15 +67,14 @@ def _marked(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         if mark == _UNKNOWN and check["name"].startswith(_SLICE):
             few.append(check["name"].removeprefix(_SLICE))
         else:
-            found.append((mark, f"- {mark} {text(check['detail'])}"))
+            found.append((mark, gate_words.readable(check["detail"])))
     if few:
-        frauds = {part["name"]: part["positives"] for part in evaluation["champion"].get("slices", ())}
+        frauds = {part["name"]: part["positives"] for part in (evaluation.get("champion") or {}).get("slices", ())}
         named = ", ".join(f"{name} ({_frauds(frauds[name])})" if name in frauds else name for name in few)
-        found.append((_UNKNOWN, f"- {_UNKNOWN} Too few frauds to tell in recall by kind: {text(named)}."))
+        found.append((_UNKNOWN, f"Too few frauds to tell in recall by kind: {named}."))
     reason = metric_tables.not_compared(evaluation)
     if made and reason and not any(check["name"] in _COMPARISON_CHECKS for check in made):
-        line = f"- {_UNKNOWN} Cannot tell whether this model is worse than the champion. {text(reason)}"
-        found.append((_UNKNOWN, line))
+        found.append((_UNKNOWN, f"Cannot tell whether this model is worse than the champion. {reason}"))
     return sorted(found, key=lambda each: _ORDER.index(each[0]))
 
 

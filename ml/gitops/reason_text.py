@@ -6,6 +6,7 @@ Text that people wrote is escaped (ml.gitops.markdown_escaping), except in the t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ml import config
 from ml.gitops.markdown_escaping import code, details, fence, text
@@ -27,6 +28,19 @@ def title(requests: Mapping[str, config.RetrainRequest], settings: Sequence[Chan
     """
     causes = dict.fromkeys(request.cause.replace("-", " ") for request in requests.values())
     return ", ".join([*causes, *(change.words for change in settings)])
+
+
+def same_model(champion: str, same: Literal["coefficients", "decisions"]) -> str:
+    """That a fit gave the champion's coefficients again, as one sentence of Markdown.
+
+    Args:
+        champion: the number of its approval.
+        same: whether its threshold, and so every decision, is the same too.
+    """
+    first = f"⚠️ **Same coefficients as approval {champion}:** the rows and settings that decide them are the same."
+    if same == "decisions":
+        return f"{first} The threshold is the same too, so merging changes no score and no decision."
+    return f"{first} Only the threshold is another one."
 
 
 def unchanged(kind: config.RunKind) -> str:

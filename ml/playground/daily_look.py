@@ -7,7 +7,7 @@ decision policy. The workflow runs if a window has ended, or if a case of drift 
 monthly cap or lack of labels suppresses. What else suppresses a request (a pull request, an issue) is left to it.
 
 What is left out cannot create a request: the traffic of an evaluated window does not change, its labels count only when
-they are mature, and before that its verdict stays the same. Creates no request itself.
+they are mature, and before that its verdict stays the same. Creates no request itself, and records what suppressed one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ml.aws.labels import scored_row_labels
 from ml.aws.object_cache import Listed
 from ml.aws.scored_rows import LATE_DAYS
 from ml.commands import drift_check
-from ml.drift import calendar, concept_alarm, decision_policy, training_window
+from ml.drift import calendar, concept_alarm, decision_policy, suppressed_requests, training_window
 from ml.drift.approved_model import Model
 from ml.drift.calendar import Window
-from ml.drift.drift_case import DriftCase
+from ml.drift.drift_case import DriftCase, RequestOutcome, suppressed
 from ml.drift.request_limits import RequestLimits
 from ml.drift.request_log import RequestLog
 from ml.drift.window_choice import NotEnoughLabels
@@ -103,7 +103,10 @@ class DailyLook:
             last = monitor.stored(latest) or last
         cases = [case for case in decision_policy.cases(monitor, history(monitor, last), alarm) if not case.unneeded]
         concept = started or any(case.kind == CONCEPT for case in cases)
-        return Look(moment=now, reason=self._due(cases, now, rules), concept=concept, ended=ended)
+        due, held_back = self._due(cases, now, rules)
+        if due is None:  # the check of such a day, which does not run here, would record it
+            suppressed_requests.record(monitor.checks, held_back, approval=monitor.serves)
+        return Look(moment=now, reason=due, concept=concept, ended=ended)
 
     def _monitor(self, rules: config.DriftFile) -> Monitor:
         serving = config.load_serving(self._root)
@@ -157,27 +160,33 @@ class DailyLook:
                 self._indexed[window] = found
         return found
 
-    def _due(self, cases: Sequence[DriftCase], now: datetime, rules: config.DriftFile) -> str | None:
-        """Why the workflow has to run for one of `cases`; None if something suppresses each of them."""
+    def _due(
+        self, cases: Sequence[DriftCase], now: datetime, rules: config.DriftFile
+    ) -> tuple[str | None, list[RequestOutcome]]:
+        """Why the workflow has to run for one of `cases`, or None and what suppresses each of them."""
         log = RequestLog(Repository.find(self._root), "HEAD")
         limits = RequestLimits(log, rules)
+        held_back: list[RequestOutcome] = []
         for case in cases:
             failures = limits.gate_failures(case)
             if failures and failures not in self._broken:
                 self._broken.add(failures)  # the workflow opens the circuit breaker's issue once
-                return f"{case.kind} drift is due, after {len(failures)} gate failures in a row"
+                return f"{case.kind} drift is due, after {len(failures)} gate failures in a row", []
             if failures or case.name in log.requests or limits.open_request(case):
                 continue
-            if limits.cooldown(case) or limits.monthly_cap(case):
-                continue
-            self._import_pending()
-            if self._has_training_window(case, now, rules, limits):
-                return f"{case.kind} drift is due"
-        return None
+            outcome = limits.cooldown(case) or limits.monthly_cap(case)
+            if outcome is None:
+                self._import_pending()
+                outcome = self._without_training_window(case, now, rules, limits)
+            if outcome is None:
+                return f"{case.kind} drift is due", []
+            held_back.append(outcome)
+        return None, held_back
 
-    def _has_training_window(
+    def _without_training_window(
         self, case: DriftCase, now: datetime, rules: config.DriftFile, limits: RequestLimits
-    ) -> bool:
+    ) -> RequestOutcome | None:
+        """Why there are no rows to train on; None if there are."""
         assert case.decision.onset is not None  # noqa: S101 - as in `DriftCase.kind`
         chosen = training_window.choose(
             self._bucket,
@@ -189,7 +198,9 @@ class DailyLook:
             gate=config.load_gate(self._root),
             labels=rules,
         )
-        return not isinstance(chosen, NotEnoughLabels) and limits.too_few_frauds(case, chosen) is None
+        if isinstance(chosen, NotEnoughLabels):
+            return suppressed(case, chosen.reason)
+        return limits.too_few_frauds(case, chosen)
 
 
 class _RememberingMonitor(Monitor):

@@ -25,7 +25,11 @@ def build(root: Path, site: Path, github: Path, *, year: Path | None = None) -> 
 
     target = _relative_path(site, github)
     page = None if year is None else relinked(year.read_text("utf-8"), _relative_path(year.parent, github), target)
-    addresses = Addresses(commit=f"{target}/commit-{{}}.html", pull=f"{target}/pull-{{}}.html")
+    addresses = Addresses(
+        commit=f"{target}/commit-{{}}.html",
+        pull=f"{target}/pull-{{}}.html",
+        docs=f"{_relative_path(site, root / 'docs')}/{{}}",
+    )
     return site_build(
         root, site, addresses=addresses, year=page, simulated=True, scripted_reviewer=scripted_reviewer.LOGIN
     )

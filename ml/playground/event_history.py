@@ -6,7 +6,7 @@ are on GitHub. Links go to the exported pages beside the report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ml import config
 from ml.aws.drift_check_store import Checks
 from ml.drift import calendar
-from ml.gitops import labels, serving_pointer
+from ml.gitops import gate_words, labels, serving_pointer
 from ml.gitops.repository import Repository
 from ml.playground import drift_verdict_summary, reaction
 from ml.playground.card_processor import CardProcessor
@@ -35,6 +35,7 @@ from ml.report.year_data import (
     Request,
     Retrain,
 )
+from ml.site import suppressed_requests
 
 if TYPE_CHECKING:
     from local_github.actions.run_records import Run
@@ -159,8 +160,12 @@ class EventHistory:
 
     def _verdict(self, start: datetime, end: datetime) -> Mapping[str, Any] | None:
         """The latest verdict on a window; None if there is none."""
-        document = Checks(self._cards.bucket, self._cards.endpoint).read(start, end)
+        document = self._stored.read(start, end)
         return document["verdict"] if document else None
+
+    @property
+    def _stored(self) -> Checks:
+        return Checks(self._cards.bucket, self._cards.endpoint)
 
     def _number(self, moment: datetime) -> int:
         """The month of `moment`; 0 before the year, and the last month after it."""
@@ -208,7 +213,7 @@ class EventHistory:
                     month=self._number(record.created),
                     commit=record.commit,
                     verdict=record.verdict.status,
-                    reason=record.verdict.reason,
+                    reason=gate_words.readable(record.verdict.reason),
                     approval=approval,
                     run_link=self._page("run", runs[record.commit]) if record.commit in runs else None,
                     pull_link=self._page("pull", pull) if pull else None,
@@ -243,7 +248,19 @@ class EventHistory:
     def _decisions(
         self, requests: tuple[Request, ...], retrains: tuple[Retrain, ...], deployments: tuple[Deployment, ...]
     ) -> tuple[Decision, ...]:
-        decisions = [self._check(checked) for checked in self._checks]
+        held_back = self._stored.suppressed()
+        decisions = [self._check(checked, {item.request for item in held_back}) for checked in self._checks]
+        decisions += [
+            Decision(
+                at=item.first,
+                month=self._number(item.first),
+                kind="suppressed request",
+                decision=f"no new model is requested: {item.cause}",
+                by="drift.yml",
+                evidence={"reason": item.reason, "until": f"{item.latest:%Y-%m-%d}"},
+            )
+            for item in suppressed_requests.together(held_back)
+        ]
         decisions += [
             Decision(
                 at=item.at,
@@ -251,7 +268,7 @@ class EventHistory:
                 kind="request",
                 decision=f"a new model is requested: {item.cause}",
                 by="drift.yml",
-                evidence={"id": item.id, "reason": item.reason, "train on": item.window},
+                evidence={"id": item.id, "reason": item.reason, "train and test on": item.window},
                 link=item.link,
             )
             for item in requests
@@ -264,7 +281,7 @@ class EventHistory:
                 decision=f"{item.verdict} the gate"
                 + (f": approval {item.approval:04d} is proposed" if item.approval else ""),
                 by="the gate, in train.yml",
-                evidence={"verdict": item.reason, "answers": ", ".join(item.requests)},
+                evidence={"verdict": gate_words.readable(item.reason), "answers": ", ".join(item.requests)},
                 link=item.pull_link or item.run_link,
             )
             for item in retrains
@@ -290,7 +307,7 @@ class EventHistory:
                 by="deploy.yml and the Lambda",
                 evidence={
                     "artifact": item.artifact_sha256[:12],
-                    "trained on": item.trained_on,
+                    "trained and tested on": item.trained_on,
                     "approved by": item.approver,
                 },
                 link=item.link,
@@ -309,17 +326,22 @@ class EventHistory:
             )
             for issue in self._operator.issues()
         ]
-        order = ("check", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
+        order = ("check", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
         return tuple(sorted(decisions, key=lambda item: (item.at, order.index(item.kind))))
 
-    def _check(self, checked: _Checked) -> Decision:
-        """A run of the check with its annotations and its strongest findings."""
+    def _check(self, checked: _Checked, held_back: Collection[str]) -> Decision:
+        """A run of the check with its annotations and its strongest findings.
+
+        Args:
+            held_back: the names of the suppressed requests, which are decisions of their own.
+        """
         verdict = checked.verdict
         outputs: dict[str, str] = {}
         for job in checked.run.jobs:
             for values in job.outputs.values():
                 outputs |= values
         notes = [note.message for job in checked.run.jobs for note in job.annotations]
+        notes = [note for note in notes if note.partition(":")[0] not in held_back]
         evidence = {f"in its words{f' ({place})' if place > 1 else ''}": note for place, note in enumerate(notes, 1)}
         if verdict:
             evidence |= {

@@ -104,7 +104,7 @@ def scores(reference: Reference, summary: WindowSummary) -> bytes:
 
 
 def outcomes(reference: Reference, verdict: DriftVerdict) -> bytes:
-    """Figures on mature labels, now and at approval: rates with intervals, and the fraud rate of each amount band."""
+    """Rates with intervals and the fraud rate of each amount band, on mature labels and in the drift reference."""
     assert verdict.labels is not None  # noqa: S101 - drawn only if there are labels
     then = Confusion(**reference.document["confusion"])
     now = Confusion(**verdict.labels["confusion"])

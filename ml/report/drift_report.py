@@ -22,17 +22,17 @@ _CAPTIONS = {
     "features.png": "Jensen-Shannon distance of every input from the drift reference (training, validation and test).",
     "distributions.png": "The five inputs with the largest shift: drift reference grey, this window blue.",
     "scores.png": "Scores in this window and on the model's test rows.",
-    "outcomes.png": "Rates on mature labels, now and at approval, and fraud rate by amount.",
+    "outcomes.png": "Rates on mature labels, now and in the drift reference, and fraud rate by amount.",
     "history.png": "Jensen-Shannon distance of each input from the drift reference, by window.",
 }
 _EXPLANATIONS = {
-    "none": "Traffic was tested and no detector fired.",
+    "none": "The traffic of the window was tested as a whole, and no test found drift.",
     "no data": "There was too little traffic, or none for too long, to test for drift.",
     "labels immature": "There are too few mature labels to test for concept drift.",
     "schema": "Fields are missing, new or out of range: a sender has changed. Retraining does not fix this.",
     "data": "The distribution of inputs differs from the drift reference.",
     "prediction": "Scores or alerts differ from those on the test rows.",
-    "concept": "On mature labels, the relation between scores and fraud differs from that at approval.",
+    "concept": "On mature labels, the relation between scores and fraud differs from that in the drift reference.",
 }
 
 
@@ -54,6 +54,9 @@ def page(
         .render(
             document=document,
             verdict=verdict,
+            verdicts=", ".join("no drift" if kind == "none" else kind for kind in verdict.verdicts),
+            estimate=drift_words.estimate(verdict.estimated.recall) if verdict.estimated is not None else None,
+            no_estimate=drift_words.NO_ESTIMATE,
             headline=drift_words.headline(verdict, judged_rows.read(document, verdict.rows)),
             lines=drift_words.lines(verdict),
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
@@ -90,7 +93,12 @@ def day(moment: datetime) -> str:
 
 def statistic_name(finding: Finding) -> str:
     """The display name of a finding's statistic."""
-    names = {"ks": "Kolmogorov-Smirnov", "psi": "population stability index", "js": "Jensen-Shannon", "chi_square": "w"}
+    names = {
+        "ks": "Kolmogorov-Smirnov",
+        "psi": "population stability index",
+        "js": "Jensen-Shannon",
+        "chi_square": "effect size",
+    }
     return names.get(finding.statistic, finding.statistic.replace("_", " "))
 
 

@@ -20,6 +20,11 @@ _SMALL_P = 0.001
 _NEARLY_ALL = 0.9
 """From this share of judged rows on, the sentence is about the window; below it, about the rows."""
 _MAX_NAMES = 3
+NO_ESTIMATE = (
+    "An estimate without labels would say the same whatever happens, because no fraud of the model's held-out rows "
+    "scored below the threshold."
+)
+"""Why `estimate` is None."""
 STATISTICS = {
     "ks": "Kolmogorov-Smirnov distance",
     "psi": "population stability index",
@@ -42,7 +47,7 @@ def headline(verdict: DriftVerdict, judged: JudgedRows | None = None) -> str:
     """What happened in the window, with the figure that matters most; without a full stop.
 
     Example: `In April 2026 recall fell from 0.84 to 0.17; 84 of 145 transactions between 107 and 221 are frauds, 6.2 %
-    at approval`.
+    in the drift reference`.
 
     Args:
         judged: the rows that the check judges, if other models scored a part of the window.
@@ -136,6 +141,24 @@ def p_equals(value: float) -> str:
     return f"p {p_value(value)}" if value < _SMALL_P else f"p = {p_value(value)}"
 
 
+def estimate(recall: Sequence[float]) -> str | None:
+    """Recall that was estimated without labels, in percent with its interval; None if it cannot be told.
+
+    The digits are those that the distance to 100 % needs, at most three, e.g. `99.96 % (99.88 to 99.99 %)`. The
+    bootstrap is over frauds that were passed: where the held-out rows have none, both ends are equal and tell nothing.
+
+    Args:
+        recall: the estimate and the ends of its interval, as shares.
+    """
+    value, low, high = recall
+    if low == high:
+        return None
+    apart = {value, low, high, 1.0}
+    digits = next((each for each in (1, 2) if len({f"{100 * one:.{each}f}" for one in apart}) == len(apart)), 3)
+    shown = [f"{100 * each:.{digits}f}".replace(f"100.{'0' * digits}", "100") for each in (value, low, high)]
+    return f"{shown[0]} % ({shown[1]} to {shown[2]} %)"
+
+
 def amounts(band: str) -> str:
     """An amount band in words, from its name: `between 107 and 221`, `below 5.6`, `of 1017.97 or more`."""
     middle = _BAND.fullmatch(band)
@@ -183,7 +206,7 @@ def _band(finding: Finding) -> str:
     counts = re.match(r"(?P<count>[\d,]+) frauds of (?P<of>[\d,]+) rows", finding.detail)
     share = f"{counts['count']} of {counts['of']}" if counts else f"{percent(finding.value)} of"
     before = percent(finding.reference)
-    return f"{share} transactions {amounts(finding.subject or '')} are frauds, {before} at approval"
+    return f"{share} transactions {amounts(finding.subject or '')} are frauds, {before} in the drift reference"
 
 
 def _change(finding: Finding) -> str:
@@ -241,7 +264,7 @@ def _prediction(verdict: DriftVerdict, fired: Sequence[Finding]) -> str:
 
 
 def _quiet(verdict: DriftVerdict, when: str) -> str:
-    tested = f"{when} nothing drifted: {verdict.rows:,} transactions were tested"
+    tested = f"{when} no test of the whole window found drift: {verdict.rows:,} transactions were tested"
     recall = _recall(verdict)
     if recall:
         return f"{tested}; {recall}"
@@ -251,13 +274,13 @@ def _quiet(verdict: DriftVerdict, when: str) -> str:
 
 
 def _recall(verdict: DriftVerdict) -> str:
-    """Recall on mature labels, now and at approval; empty if it was not tested."""
+    """Recall on mature labels, now and in the drift reference; empty if it was not tested."""
     recall = next(
         (f for f in verdict.findings if f.kind == CONCEPT and f.statistic == "recall" and f.windows == 1), None
     )
     if recall is None or recall.value is None:
         return ""
-    return f"recall is {recall.value:.2f}, {recall.reference or 0.0:.2f} at approval"
+    return f"recall is {recall.value:.2f}, {recall.reference or 0.0:.2f} in the drift reference"
 
 
 def _traffic_reasons(verdict: DriftVerdict) -> list[str]:

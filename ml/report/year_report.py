@@ -62,7 +62,7 @@ def page(year: PlayedYear) -> str:
             },
             specifications={f"chart-{chart.name}": chart.vega() for chart in drawn},
             marked=year_charts.approvals_of_requests(year),
-            table=[_figures(month) for month in year.months],
+            table=[_figures(month, year.reaction.alarm) for month in year.months],
             drift=heat_tables.drift_rows(year),
             bands=heat_tables.band_rows(year),
             legend=heat_tables.drift_legend(year.floor),
@@ -108,7 +108,7 @@ def _share(value: float | None) -> str:
     return "undefined" if value is None else percent(value)
 
 
-def _figures(month: MonthPlayed) -> dict[str, Any]:
+def _figures(month: MonthPlayed, alarm: date | None) -> dict[str, Any]:
     ours, control = month.with_retraining, month.without_retraining
     return {
         "number": month.number,
@@ -122,8 +122,14 @@ def _figures(month: MonthPlayed) -> dict[str, Any]:
         "recall_rule": year_data.recall(month.sides["rule"].confusion),
         "rate_rule": year_data.false_positive_rate(month.sides["rule"].confusion),
         "precision_with": year_data.precision(ours),
-        "verdict": month.verdict,
+        "verdict": _verdict(month, alarm),
     }
+
+
+def _verdict(month: MonthPlayed, alarm: date | None) -> str:
+    """What the tests of the whole month found, and the alarm of a day of it, which they need not have found."""
+    found = "no drift" if month.verdict == "none" else month.verdict
+    return f"{found}; alarm on {_day(alarm)}" if alarm is not None and month.start <= alarm < month.end else found
 
 
 def is_safe_link(address: str | None) -> bool:

@@ -107,9 +107,25 @@ def urgency(site: Site, check: DriftState) -> str:
         return f"{URGENT}: {', '.join(left)}" if left else f"not found again: {kinds}"
     if any(item.resolution is None for item in alarms):
         return f"{URGENT}: alarm"
-    answers = [item.resolution for item in request_causes.of_window(check, site.requests)]
-    models = [each.record.stem for each in answers if each is not None and not each.gate_failed]
-    return f"answered by model {models[-1]}: {kinds}" if models else f"model {check.approval:04d} was replaced: {kinds}"
+    answers = _answers(check, site)
+    every = [*(["alarm"] if alarms else []), *found]
+    asked, left = ([kind for kind in every if (kind in answers) == answered] for answered in (True, False))
+    if not asked:
+        return f"model {check.approval:04d} was replaced: {kinds}"
+    said = f"answered by model {max(answers[kind] for kind in asked)}: {', '.join(asked)}"
+    return f"{said}; without a request: {', '.join(left)}" if left else said
+
+
+def _answers(check: DriftState, site: Site) -> dict[str, str]:
+    """The kinds of drift of a check whose own request led to a model, and that model. Other kinds asked for nothing."""
+    found: dict[str, str] = {}
+    for item in request_causes.of_window(check, site.requests):
+        if item.resolution is None or item.resolution.gate_failed:
+            continue
+        kinds = [item.request.cause.removesuffix("-drift")]
+        kinds += ["alarm"] if request_causes.cause(item) == "alarm" else []
+        found |= dict.fromkeys(kinds, item.resolution.record.stem)
+    return found
 
 
 def _gone(site: Site, check: DriftState, kind: str) -> bool:

@@ -19,6 +19,12 @@ class Now:
 
     heading: str
     sentences: tuple[str, ...]
+    actions: tuple[str, ...]
+    """What a person has to do, a sentence each; that there is nothing to do, if there is nothing."""
+    idle: bool
+    """Whether there is nothing to do."""
+    checked: bool
+    """Whether a drift check of what serves says something of alerts, recall and labels."""
     digest: str
     """Git's digest of the archive beside the registry's, and when they were compared."""
     alerts: str
@@ -55,7 +61,11 @@ class ModelLine:
 def now(site: Site) -> Now:
     """What is true at the time of the build."""
     urgency = drift_checks.urgency(site, site.drift) if site.drift is not None else ""
+    actions = tuple(_actions(site, urgency))
     return Now(
+        actions=actions or (_idle(site),),
+        idle=not actions,
+        checked=site.drift is not None,
         heading=_heading(site),
         sentences=tuple(_sentences(site)),
         digest=serving_facts.digest(site),
@@ -131,6 +141,30 @@ def _approval(period: Period) -> str:
         return f"{what} was merged by {period.author} on {when}."
     reviewers = " and ".join(pull.approved_by) or "nobody"
     return f"{what} was approved by {reviewers} and merged by {pull.merged_by} on {when}."
+
+
+def _actions(site: Site, urgency: str) -> Iterable[str]:
+    """What a person has to do. A retrain request is answered by train.yml, and its model by a reviewer on GitHub."""
+    if site.disagreements:
+        yield "Find out why Git, registry, lake and GitHub do not say the same, as listed below."
+    if any(alarm.state in _LOOK_AT for alarm in site.alarms or ()):
+        yield "Look at the CloudWatch alarms that are listed below."
+    last = site.periods[-1] if site.periods else None
+    if not site.offline and last is not None and any(each.status == "failed" for each in last.deployments[-1:]):
+        model = f"model {number(last.approval)}" if last.approval is not None else "no model"
+        yield f"The deployment of {model} failed: merge its rollback, or run deploy.yml again."
+    if urgency.startswith(drift_checks.URGENT):
+        waits = "; a retrain request for it is open" if site.open_requests else ""
+        yield f"Look at the latest drift check: {urgency.removeprefix(drift_checks.URGENT).lstrip(': ')}{waits}."
+    elif site.open_requests:
+        yield "A retrain request is open: see that its training runs, and review the model that it proposes."
+
+
+def _idle(site: Site) -> str:
+    if site.offline:
+        return "What there is to do is not known without the account."
+    unread = " in what could be read" if site.missing or site.alarms is None else ""
+    return f"Nothing to do{unread}: sources agree, no alarm and no drift needs action, and no retrain request is open."
 
 
 def _drift(site: Site) -> str:

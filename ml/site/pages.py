@@ -25,20 +25,22 @@ _RECENT, _MOST_COLUMNS = 6, 24
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """The addresses of a repository's pages, with `{}` for a commit and for the number of a pull request.
+    """The addresses of a repository's pages, with `{}` for a commit, the number of a pull request and a file of docs/.
 
     Relative ones are relative to the site's first page. None makes no links.
     """
 
     commit: str | None
     pull: str | None
+    docs: str | None = None
 
     @classmethod
     def of_repository(cls, url: str | None) -> Addresses:
         """Those of the repository at `url`, e.g. https://github.com/acme/fraudops."""
         if url is None or not url.startswith(("https://", "http://")):
             return cls(commit=None, pull=None)
-        return cls(commit=f"{url.rstrip('/')}/commit/{{}}", pull=f"{url.rstrip('/')}/pull/{{}}")
+        base = url.rstrip("/")
+        return cls(commit=f"{base}/commit/{{}}", pull=f"{base}/pull/{{}}", docs=f"{base}/blob/main/docs/{{}}")
 
 
 def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
@@ -47,7 +49,7 @@ def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
     contents |= {
         check.page: page for check in site.checks if (page := report_copy.drift_report(check, site)) is not None
     }
-    contents |= {YEAR: report_copy.year(site.year)} if site.year is not None else {}
+    contents |= {YEAR: report_copy.year(site.year, site)} if site.year is not None else {}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -56,7 +58,12 @@ def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
 
 def render(site: Site, addresses: Addresses) -> dict[str, str]:
     """The pages by their paths below the site's folder; the same site gives the same text."""
-    common = {"site": site, "commit_address": addresses.commit, "pull_address": addresses.pull}
+    common = {
+        "site": site,
+        "commit_address": addresses.commit,
+        "pull_address": addresses.pull,
+        "docs_address": addresses.docs,
+    }
     cards = [model_card.card(site, record) for _, record in sorted(site.records.items(), reverse=True)]
     pages = {
         INDEX: _page(
@@ -106,9 +113,11 @@ def _drift(site: Site) -> dict[str, object]:
         "legend": heat_tables.drift_legend(site.drift_rules.data.min_ks),
         "urgent_word": drift_checks.URGENT,
         "former": serving_facts.former(site),
+        "rules": serving_facts.request_rules(site),
         "urgency_of": lambda check: drift_checks.urgency(site, check),
         "requests_of": lambda check: request_causes.of_window(check, site.requests),
         "alarms_of": lambda check: request_causes.alarms(check, site.requests),
+        "raised": lambda item: request_causes.raised(item, site.suppressed),
     }
 
 
@@ -139,6 +148,8 @@ def _environment() -> Environment:
         moment=wording.moment,
         request_title=request_causes.title,
         request_outcome=request_causes.outcome,
+        request_rule=request_causes.rule,
+        alert_counts=serving_facts.alert_counts,
         day=wording.day,
         readable=wording.readable,
         opening=wording.opening,

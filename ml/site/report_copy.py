@@ -11,7 +11,7 @@ from html import escape
 from ml.site import request_causes, wording
 from ml.site.values import DriftState, Site
 
-_START = b"<header><div>\n"
+_START, _FOOTER = b"<header><div>\n", b"<footer>"
 _PAGES = (
     ("Now", "index.html"),
     ("Models", "index.html#models"),
@@ -28,13 +28,26 @@ def drift_report(check: DriftState, site: Site) -> bytes | None:
     if check.approval in site.records:
         links.append((f"Model {check.approval:04d}", f"../models/{check.approval:04d}.html"))
     texts = [site.simulation] if site.simulation else []
-    texts += [wording.readable(request_causes.sentence(item)) for item in request_causes.alarms(check, site.requests)]
+    texts += [
+        wording.readable(request_causes.sentence(item, site.suppressed))
+        for item in request_causes.alarms(check, site.requests)
+    ]
     return _with_head(check.report, links, texts)
 
 
-def year(content: bytes) -> bytes:
-    """The page of a simulated year with links to the other pages."""
-    return _with_head(content, list(_PAGES), [])
+def year(content: bytes, site: Site) -> bytes:
+    """The page of a simulated year with the navigation, the banner and the footer of the site's pages."""
+    items = "".join(f'<li><a href="{target}">{name}</a></li>' for name, target in _PAGES)
+    lines = [f'<nav aria-label="Site"><ul>{items}<li><a href="year.html" aria-current="page">Year</a></li></ul></nav>']
+    lines += [f'<p class="simulation">{escape(site.simulation)}</p>'] if site.simulation else []
+    built = f"{site.endpoint}, as of {wording.moment(site.built)}, main at <code>{escape(site.commit[:12])}</code>."
+    head, start, rest = content.partition(_START)
+    main, foot, _ = rest.partition(_FOOTER)
+    if not start or not foot:
+        return content
+    after = rest[len(main) :].partition(b"</footer>")[2]
+    footer = f"<footer>{built} This page is the report of the year that the demo has played.</footer>"
+    return b"".join((head, start, "\n".join([*lines, ""]).encode(), main, footer.encode(), after))
 
 
 def _with_head(content: bytes, links: list[tuple[str, str]], texts: list[str]) -> bytes:

@@ -7,9 +7,10 @@ fraud rates, its test of a pattern that has ended, the time since an adaptation,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from ml.aws.drift_check_store import SuppressedRequest
 from ml.site import wording
 from ml.site.values import DriftState, Request
 
@@ -20,9 +21,9 @@ _CAUSES: dict[str, Cause] = {
     "days_since_onset": "schedule",
 }
 _TITLES: dict[Cause, str] = {
-    "alarm": "The daily test raised the alarm: concept drift",
+    "alarm": "A retrain was requested after an alarm of the daily test: concept drift",
     "end": "A retrain was requested: the new pattern has ended",
-    "schedule": "Another adaptation was requested: more labels of a known pattern, no new drift",
+    "schedule": "Another adaptation to the same concept drift was requested: more of its labels are known",
 }
 
 
@@ -47,6 +48,40 @@ def outcome(item: Request) -> str:
     if item.resolution.gate_failed:
         return "Its model failed the gate."
     return f"It led to model {item.resolution.record.stem}."
+
+
+_HELD_BACK = timedelta(days=7)
+"""A request belongs to what was suppressed before it, if that was found so shortly before."""
+
+
+def raised(item: Request, suppressed: Sequence[SuppressedRequest]) -> str:
+    """When the alarm that a request answers was raised, as a sentence; empty if the request is of no alarm.
+
+    The daily test repeats an alarm each day, and a request is made as soon as nothing holds it back. The alarm is of
+    the first of these days; without a suppressed request, it is of the day of the request.
+    """
+    if cause(item) != "alarm":
+        return ""
+    landed = item.landed.time
+    before = [
+        each.first
+        for each in suppressed
+        if each.cause == item.request.cause and each.first < landed and landed - each.latest <= _HELD_BACK
+    ]
+    first = min(before, default=landed)
+    if first.date() == landed.date():
+        return f"The alarm was raised on {wording.day(landed)}, the day of the request."
+    return f"The alarm was raised on {wording.day(first)}; the request came on {wording.day(landed)}."
+
+
+def rule(item: Request) -> str:
+    """Why a drift that was answered is adapted to again, as a sentence; empty for a request of another cause."""
+    if cause(item) != "schedule":
+        return ""
+    return (
+        "The first weeks of labels show only a part of a new pattern, so a model is adapted to it again once its rows "
+        "are of twice as many days, and later once all of the latest days are new."
+    )
 
 
 def of_window(check: DriftState, requests: Sequence[Request]) -> tuple[Request, ...]:
@@ -97,6 +132,7 @@ def _moment(value: object) -> datetime | None:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def sentence(item: Request) -> str:
+def sentence(item: Request, suppressed: Sequence[SuppressedRequest]) -> str:
     """The request in a sentence: when, why, the figure, and what answered it."""
-    return f"{title(item)}, on {wording.moment(item.landed.time)}. {item.request.reason.rstrip('.')}. {outcome(item)}"
+    found = " ".join(filter(None, (raised(item, suppressed), f"{item.request.reason.rstrip('.')}.", outcome(item))))
+    return f"{title(item)}, on {wording.moment(item.landed.time)}. {found}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 from ml.model import metrics
+from ml.model.drift.verdict import CONCEPT
+from ml.report import drift_words
 from ml.site import wording
 from ml.site.values import DriftState, Site
 
@@ -46,11 +48,19 @@ def alerts(site: Site) -> str:
         return no_check(site)
     if not found.decided:
         return "not known"
-    share = wording.percent(found.alerts / found.decided)
+    counts = alert_counts(found)
+    if found.alerts_a_day is not None:
+        return f"{wording.rate(found.alerts_a_day)} a day: {counts}"
+    return f"{counts}; no number a day, because the model decided only a part of the {found.rows:,} in that window"
+
+
+def alert_counts(found: DriftState) -> str:
+    """The alerts of a check as counts, of the rows that its model decided, and their days."""
     by = "" if found.decided == found.rows else f" that model {found.approval:04d} decided"
     when = found.judged.when if found.judged is not None else ""
+    share = f" ({wording.percent(found.alerts / found.decided)})" if found.decided else ""
     return (
-        f"{wording.rate(found.alerts_a_day)} a day: {found.alerts:,} of {found.decided:,} transactions{by} ({share}) "
+        f"{found.alerts:,} of {found.decided:,} transactions{by}{share} "
         f"{when or f'from {wording.span(found.start, found.end)}'}"
     )
 
@@ -69,7 +79,8 @@ def budget(site: Site) -> str:
     assert rate.low is not None and rate.high is not None  # noqa: S101 - defined, because there are rows
     interval = f"{wording.percent(rate.low)[:-2]} to {wording.percent(rate.high)}"
     place = "Over" if rate.low > share else "Within" if rate.high < share else "About"
-    allowed = found.alerts_a_day * share / rate.value if rate.value else 0.0
+    days = found.alerts_a_day
+    allowed = days * share / rate.value if days is not None and rate.value else 0.0
     day = f", {wording.rate(allowed)} alerts a day" if allowed else ""
     limit = "the threshold was chosen to keep it on the validation rows"
     ruler = "a ruler for recall and reviews, not a limit: the threshold follows another policy"
@@ -105,16 +116,20 @@ def _expected(site: Site, found: DriftState) -> str:
     if soonest is None:
         return f" That is {wording.day(first)} at the earliest."
     took = _maturing(soonest)
-    at = max(first, _last_day(found) + _DAY + took)
+    at = max(first, _last_day(found) + took)
     window = wording.span(soonest.start, soonest.end)
-    so = f" The labels of {window} were mature {_days(took // _DAY)} after its last day"
+    so = (
+        f" Of all windows so far, the labels of {window} were mature the soonest, {_days(took.days)} after its last "
+        "day; as soon as that, these"
+    )
     if at <= site.built:
-        return f"{so}; so these were expected about {wording.day(at)} and are late: see `fraudops labels status`."
-    return f"{so}; so these are expected about {wording.day(at)}."
+        return f"{so} were expected about {wording.day(at)}. They are late: see `fraudops labels status`."
+    return f"{so} are expected about {wording.day(at)}."
 
 
 def _maturing(check: DriftState) -> timedelta:
-    return check.evaluated - (_last_day(check) + _DAY)
+    """Whole days from the last day with rows of the check's model to the day of the check."""
+    return check.evaluated.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - _last_day(check)
 
 
 def _last_day(check: DriftState) -> datetime:
@@ -125,7 +140,7 @@ def _last_day(check: DriftState) -> datetime:
 
 
 def recall(site: Site) -> str:
-    """Recall estimated from scores, beside the recall at approval."""
+    """Recall estimated from scores, beside that on the model's test rows."""
     found = site.serving_check
     if found is None:
         current = site.current
@@ -134,20 +149,16 @@ def recall(site: Site) -> str:
     approved = _approved(site, found.approval)
     if found.recall is None:
         return f"not estimated{approved}"
-    value, low, high = found.recall
-    if low == high:  # the bootstrap is over frauds that were passed, and the model's held-out rows have none
-        return (
-            f"not known{approved}. An estimate without labels would say {wording.share({'value': value})} whatever "
-            "happens, because no fraud of the model's held-out rows scored below the threshold."
-        )
-    estimate = wording.share({"value": value, "low": low, "high": high})
+    estimate = drift_words.estimate(found.recall)
+    if estimate is None:
+        return f"not known{approved}. {drift_words.NO_ESTIMATE}"
     return f"{estimate}, estimated without labels{approved}. Concept drift can break the estimate."
 
 
 def _approved(site: Site, approval: int | None) -> str:
     record = site.records.get(approval) if approval is not None else None
     known = record.metrics.get("recall") if record is not None else None
-    return f"; {wording.share(known.model_dump())} at approval" if known is not None else ""
+    return f"; {wording.share(known.model_dump())} on its test rows" if known is not None else ""
 
 
 def digest(site: Site) -> str:
@@ -196,6 +207,24 @@ def no_request(site: Site) -> str:
             )
     shifted = f"{len(found.drifted)} of {len(found.shifts)} inputs shifted. " if found.drifted else ""
     return f"{shifted}No request is open: {'; '.join(parts)}."
+
+
+def request_rules(site: Site) -> str:
+    """From what a retrain request follows: in how many windows a kind of drift must be, and the daily test."""
+    kinds: dict[tuple[int, int], list[str]] = {}
+    for kind in (*_INPUTS, CONCEPT):
+        rule = getattr(site.drift_rules.decide, kind)
+        kinds.setdefault((rule.windows, rule.of), []).append(kind)
+    said = "; ".join(
+        f"{' or '.join(names)} drift "
+        + (
+            "as soon as a window has it"
+            if (windows, of) == (1, 1)
+            else f"if {windows} of the latest {of} windows have it"
+        )
+        for (windows, of), names in kinds.items()
+    )
+    return f"What asks for a retrain: {said}; an alarm of the daily test at once."
 
 
 def _days(days: int) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from ml.aws.drift_check_store import SuppressedRequest
 from ml.config import ApprovalRecord
+from ml.gitops import approval_decision, commit_messages, gate_lines
 from ml.gitops.commit_messages import KINDS
 from ml.site import request_causes, wording
-from ml.site.values import Event, GateFailure, Period, Request
+from ml.site.values import Event, Evidence, GateFailure, Period, Request
 
 _ORDER = (
     "suppressed request",
@@ -29,12 +31,18 @@ def events(
     records: dict[int, ApprovalRecord],
     requests: Iterable[Request],
     failures: Iterable[GateFailure],
-    suppressed: Iterable[SuppressedRequest] = (),
+    suppressed: Sequence[SuppressedRequest] = (),
+    *,
+    evidence: Mapping[int, Evidence] = MappingProxyType({}),
 ) -> tuple[Event, ...]:
-    """Every event, newest first."""
+    """Every event, newest first.
+
+    Args:
+        evidence: of the approvals; without it an approval has what its record alone says.
+    """
     found = [
-        *(event for period in periods for event in _of_period(period, records)),
-        *(_of_request(each) for each in requests),
+        *(event for period in periods for event in _of_period(period, records, evidence)),
+        *(_of_request(each, suppressed) for each in requests),
         *(_of_failure(each) for each in failures),
         *(_of_suppressed(each) for each in suppressed),
     ]
@@ -46,14 +54,14 @@ def number(approval: int) -> str:
     return f"{approval:04d}"
 
 
-def _of_period(period: Period, records: dict[int, ApprovalRecord]) -> Iterator[Event]:
+def _of_period(period: Period, records: dict[int, ApprovalRecord], evidence: Mapping[int, Evidence]) -> Iterator[Event]:
     approval = period.approval
     if approval is None:
         yield Event(
             at=period.merged,
             kind="nothing",
             title="The pointer was set to nothing",
-            detail=f"{period.subject}. What serves goes on serving.",
+            detail=f"{_reason(period)}. What serves goes on serving.",
             model=None,
             commit=period.commit,
         )
@@ -62,13 +70,13 @@ def _of_period(period: Period, records: dict[int, ApprovalRecord]) -> Iterator[E
             at=period.merged,
             kind="rollback",
             title=f"Rollback to model {number(approval)}",
-            detail=f"{period.subject}. {_people(period)}",
+            detail=f"{_why_back(period, approval)} {_people(period)}",
             model=approval,
             commit=period.commit,
         )
     else:
         record = records.get(approval)
-        why = f"{_first_sentence(record.verdict.reason)} {KINDS[record.kind].capitalize()}." if record else ""
+        why = f"{_decided_on(record, evidence.get(approval))} {_kind(record)}" if record else ""
         yield Event(
             at=period.merged,
             kind="approval",
@@ -91,13 +99,14 @@ def _of_period(period: Period, records: dict[int, ApprovalRecord]) -> Iterator[E
         )
 
 
-def _of_request(item: Request) -> Event:
+def _of_request(item: Request, suppressed: Sequence[SuppressedRequest]) -> Event:
     resolved = item.resolution
+    parts = (request_causes.outcome(item), request_causes.raised(item, suppressed), request_causes.rule(item))
     return Event(
         at=item.landed.time,
         kind="request",
         title=request_causes.title(item),
-        detail=f"{request_causes.outcome(item)} {item.request.reason}",
+        detail=" ".join([*filter(None, parts), item.request.reason]),
         model=None if resolved is None or resolved.gate_failed else int(resolved.record.stem),
         commit=item.landed.sha,
     )
@@ -134,6 +143,32 @@ def _people(period: Period) -> str:
         return f"Merged by {period.author}."
     reviewers = " and ".join(pull.approved_by) or "nobody"
     return f"Pull request #{pull.number}, approved by {reviewers}, merged by {pull.merged_by}."
+
+
+def _reason(period: Period) -> str:
+    """Why the pointer was moved: the title of its pull request; without one, the subject of its commit."""
+    return (period.pull.title if period.pull is not None else period.subject).rstrip(".")
+
+
+def _why_back(period: Period, approval: int) -> str:
+    """The reason of a rollback; that there is none, if its pull request has the title of a rollback by hand."""
+    reason = _reason(period)
+    by_hand = commit_messages.rollback_title(approval, failed=None)
+    return f"{reason}. Its pull request gives no reason." if reason == by_hand else f"{reason}."
+
+
+def _decided_on(record: ApprovalRecord, evidence: Evidence | None) -> str:
+    """What the reviewer knew: better or worse than the champion, and in what the evidence cannot tell."""
+    evaluation = evidence.evaluation if evidence is not None else None
+    if evaluation is None:
+        compared = [f"{record.champion.reason.rstrip('.')}."] if record.champion is not None else []
+        return " ".join([_first_sentence(record.verdict.reason), *compared])
+    decision = approval_decision.decision(record, evaluation)
+    return " ".join([f"{decision[:1].upper()}{decision[1:]}.", *gate_lines.reservations(evaluation)])
+
+
+def _kind(record: ApprovalRecord) -> str:
+    return f"{KINDS[record.kind].capitalize()}."
 
 
 def _smoke(smoke: dict[str, object] | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ml import config
 from ml.aws.deployment_records import Deployment
+from ml.aws.drift_check_store import SuppressedRequest
 from ml.gitops.merged_pulls import MergedPull
 from ml.gitops.repository import Commit
 from ml.records.retrain_requests import Resolution
@@ -131,10 +132,14 @@ class DriftState:
         return f"drift/{self.name}.html"
 
     @property
-    def alerts_a_day(self) -> float:
-        """The alerts to expect on a day of the window, if the model decided all its rows; another may have begun it."""
-        days = max((self.end - self.start).total_seconds() / 86_400, 1e-9)
-        return self.alerts / max(self.decided, 1) * self.rows / days
+    def alerts_a_day(self) -> float | None:
+        """The alerts on a day of the window; None if the model decided only a part of its rows.
+
+        A part is not scaled to the window: it may be of a few days, of which none is whole.
+        """
+        if not self.decided or self.decided != self.rows or self.judged is not None:
+            return None
+        return self.alerts / max((self.end - self.start).total_seconds() / 86_400, 1e-9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +197,8 @@ class Site:
     """None if drift.yml has no daily schedule."""
     events: tuple[Event, ...]
     """Newest first."""
+    suppressed: tuple[SuppressedRequest, ...]
+    """Retrain requests that were due and not created, oldest first."""
     offline: bool
     """Whether Git alone was read."""
     missing: tuple[str, ...]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ml.gitops import gate_words
+
 _TINY = re.compile(r"\bp (?:= ?)?(?:0(?:\.0{3}\d*)?|\d(?:\.\d+)?e-(?:0[4-9]|[1-9]\d+))(?![\d.]*\d)")
 _OPENING_CHARACTERS = 160
 
@@ -75,8 +77,8 @@ def rate(value: float) -> str:
 
 
 def readable(text: str) -> str:
-    """A text of a record with p-values below 0.001 as `p < 0.001`, not as 0 or with an exponent."""
-    return _TINY.sub("p < 0.001", text)
+    """A text of a record with p-values below 0.001 as `p < 0.001`, and the gate's reasons in words."""
+    return gate_words.readable(_TINY.sub("p < 0.001", text))
 
 
 def opening(text: str) -> str:

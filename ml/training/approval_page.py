@@ -5,15 +5,16 @@ Decides nothing; `ml.gitops.approval_text` writes the text.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ml import config
 from ml.aws import executions, registry
 from ml.console import note
-from ml.errors import CloudError, ConfigError
+from ml.errors import ArtifactError, CloudError, ConfigError, DataError, Refused
 from ml.gitops import (
     approval_text,
     approvals,
@@ -30,7 +31,12 @@ from ml.gitops.repository import Repository
 from ml.records import model_archive
 from ml.workflow import runner_commands
 
+if TYPE_CHECKING:
+    from ml.model.artifact import Artifact
+
 _BANDS = 8
+_MODEL, _NOT_FITTED = "model.json", {"threshold", "provenance"}
+"""Fields of model.json that are not fitted."""
 
 
 def replaced_by(text: str) -> tuple[int, ...]:
@@ -63,7 +69,7 @@ def gather(
     """
     from ml.report import threshold_points
 
-    baseline = model_archive.read_approved(record).baseline
+    archive = model_archive.read_approved(record)
     package = registry.package(record.model_package_arn)
     evaluation = registry.evaluation(package)
     since = _champion_commit(remote, record, base)
@@ -85,11 +91,37 @@ def gather(
         run_url=runner_commands.run_url(),
         asked=asked,
         replaces=replaced,
-        score_bands=score_bands(baseline.get("calibration")),
+        score_bands=score_bands(archive.baseline.get("calibration")),
         signed=signed,
         better_threshold=threshold_points.sentence(evaluation),
         settings=settings_changed(remote, since, record.commit),
+        same=_same_as_champion(remote, record, base, archive),
     )
+
+
+def _same_as_champion(
+    repository: Repository, record: config.ApprovalRecord, base: str, archive: Artifact
+) -> Literal["", "coefficients", "decisions"]:
+    """What a fit found again of the champion. Kinds that keep its coefficients by intent say so themselves."""
+    if record.champion is None or record.kind != "fit":
+        return ""
+    champion = approvals.read_record(repository, base, record.champion.approval)
+    if champion is None:
+        return ""
+    try:
+        former = model_archive.read_approved(champion)
+    except (Refused, ArtifactError, DataError) as error:
+        note(f"whether the coefficients are those of the champion is not known: {error}")
+        return ""
+    return same_model(former.files[_MODEL], archive.files[_MODEL])
+
+
+def same_model(former: bytes, new: bytes) -> Literal["", "coefficients", "decisions"]:
+    """What two model.json have in common: the coefficients, or also the score from which they alert."""
+    one, other = json.loads(former), json.loads(new)
+    if any(one.get(name) != other.get(name) for name in {*one, *other} - _NOT_FITTED):
+        return ""
+    return "decisions" if one["threshold"]["score"] == other["threshold"]["score"] else "coefficients"
 
 
 def settings_changed(repository: Repository, since: str | None, commit: str) -> list[settings_changes.Change]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml import config
-from ml.config.hand_over import MAX_BYTES, Budget, Check, Figure, GateFailure
+from ml.config.hand_over import MAX_BYTES, Budget, Check, Figure, GateFailure, SliceFrauds
 from ml.errors import ConfigError
+from ml.gitops import metric_tables
 from ml.training.gate_result import GateResult
 
 SOURCE = Path("the output `gate_failure` of `fraudops train`")
@@ -25,6 +26,7 @@ def write(result: GateResult) -> str:
         ConfigError: it is longer than MAX_BYTES, or evaluation.json is not what this version evaluates.
     """
     checks, figures = result.evaluation["verdict"].get("checks", ()), result.evaluation.get("metrics") or {}
+    slices = (result.evaluation.get("champion") or {}).get("slices", ())
     try:
         failure = GateFailure(
             reason=result.reason[:_TEXT_LIMIT],
@@ -34,7 +36,17 @@ def write(result: GateResult) -> str:
             requests=result.requests,
             asked=result.asked[:_TEXT_LIMIT],
             evaluation_uri=result.evaluation_uri,
-            checks=tuple(Check(passed=each["passed"], detail=each["detail"][:_TEXT_LIMIT]) for each in checks),
+            checks=tuple(
+                Check(
+                    name=each["name"],
+                    passed=each["passed"],
+                    detail=each["detail"][:_TEXT_LIMIT],
+                    outcome=each.get("outcome"),
+                )
+                for each in checks
+            ),
+            slices=tuple(SliceFrauds(name=each["name"], positives=each["positives"]) for each in slices),
+            not_compared=metric_tables.not_compared(result.evaluation)[:_TEXT_LIMIT] or None,
             metrics={name: Figure.model_validate(figure) for name, figure in figures.items()},
             budget=Budget.model_validate(result.evaluation.get("budget")),
         )
@@ -55,7 +67,9 @@ def read(text: str) -> GateResult:
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ConfigError(f"{SOURCE}: must have at most {MAX_BYTES:,} bytes")
     found = config.parse(text, SOURCE, GateFailure)
-    checks = [_check(each) for each in found.checks]
+    checks = [each.model_dump() for each in found.checks]
+    slices = [each.model_dump() for each in found.slices]
+    compared = {} if found.not_compared is None else {"status": "not possible", "reason": found.not_compared}
     return GateResult(
         verdict="failed",
         reason=found.reason,
@@ -70,10 +84,7 @@ def read(text: str) -> GateResult:
             "verdict": {"status": "failed", "reason": found.reason, "checks": checks},
             "metrics": {name: figure.model_dump() for name, figure in found.metrics.items()},
             "budget": found.budget.model_dump(),
+            "champion": compared | {"slices": slices},
         },
         evaluation_uri=found.evaluation_uri,
     )
-
-
-def _check(check: Check) -> dict[str, object]:
-    return {"passed": check.passed, "detail": check.detail}

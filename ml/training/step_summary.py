@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.clock import stamp
-from ml.gitops import commit_messages, gate_lines, metric_tables
+from ml.gitops import commit_messages, gate_lines, gate_words, metric_tables
 from ml.gitops.markdown_escaping import code, link, table, text
 from ml.training.gate_result import GateResult
 from ml.training.result import DryRun
@@ -69,7 +69,7 @@ def gate_failed(found: GateResult, *, recorded: str, issues: Sequence[tuple[int,
     return "\n\n".join(
         [
             "### Gate failed: no model is proposed",
-            f"{text(found.reason)}",
+            f"{text(gate_words.readable(found.reason))}",
             *_question(found.evaluation),
             *_evidence(found.evaluation),
             f"{recorded}. Discussed in {named}.",
@@ -85,7 +85,7 @@ def gate_failure_evidence(found: GateResult, run_url: str | None) -> str:
     asked = [f"The run was started with the reason: {text(found.asked)}"] if found.asked else []
     return "\n\n".join(
         [
-            f"A model was trained and the gate failed: {text(found.reason)}",
+            f"A model was trained and the gate failed: {text(gate_words.readable(found.reason))}",
             *_question(found.evaluation),
             *_evidence(found.evaluation),
             *asked,

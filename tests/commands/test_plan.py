@@ -49,6 +49,22 @@ def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> Non
     assert shown.count("challenger.") == 1
 
 
+def test_changed_gate_is_tried_on_the_serving_model(env: ChangedRepository) -> None:
+    """By the figures of its record; a record without the counts of both rates says nothing."""
+    rates = {
+        "recall": config.Interval(value=0.9, low=0.8, high=0.95, count=36, of=40),
+        "false_positive_rate": config.Interval(value=0.008, low=0.006, high=0.01, count=36, of=4320),
+    }
+    env.propose(env.record(1, metrics=rates))
+    env.merge("approve/0001")
+    text = (env.root / GATE).read_text()
+    limit = config.load_gate(env.root).min_recall
+    env.branch("gate", {GATE: text.replace(f"min_recall: {limit}", "min_recall: 0.97")})
+    shown = plan_text(env)
+    assert "The serving model, approval 0001, **would not pass the new limits**, on its own test rows: recall" in shown
+    assert "It goes on serving: a gate decides on new models." in shown
+
+
 def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:
     """The plan names both approvals and compares their figures."""
     env.propose(env.record(1))

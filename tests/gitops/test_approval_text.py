@@ -518,3 +518,13 @@ def test_rows_that_were_left_out_are_counted() -> None:
         "Left out: 100 transactions of the window without a label yet. Of the rows in use, 7 repeat an earlier one, "
         "2 of them one of an earlier part."
     ) in approval_text.render(page())
+
+
+def test_fit_with_the_coefficients_of_the_champion_says_so() -> None:
+    """A changed gate alone trains the same model again: the reviewer reads it before the evidence."""
+    assert "Same coefficients" not in approval_text.render(page())
+    same = approval_text.render(page(same="decisions"))
+    assert "**Same coefficients as approval 0006:**" in same
+    assert "merging changes no score and no decision." in same
+    assert same.index("Same coefficients") < same.index("## Gate")
+    assert "Only the threshold is another one." in approval_text.render(page(same="coefficients"))

@@ -10,8 +10,10 @@ import pytest
 from local_github.server import LocalGitHub
 
 from ml import clock
+from ml.aws.drift_check_store import Checks
 from ml.commands.drift_check import check
 from ml.playground.daily_look import DailyLook, Look
+from ml.site import suppressed_requests
 from tests.harness.aws import moto_server
 from tests.harness.platform import monitored
 from tests.harness.platform.monitored import MonitoredEndpoint
@@ -95,3 +97,16 @@ def test_end_of_a_new_pattern_is_no_alarm_of_new_frauds(env: MonitoredEndpoint, 
     daily = DailyLook(env.root, tmp_path / "looks", import_pending=lambda: None)
     found = look(env, daily, datetime(2026, 2, 26, tzinfo=UTC))
     assert (found.reason, found.concept, found.ended) == ("concept drift is due", True, True)
+
+
+def test_drift_that_is_held_back_is_recorded_on_its_first_day(env: MonitoredEndpoint, tmp_path: Path) -> None:
+    """As the check of each day does in an account: the site takes the day of the alarm from it."""
+    env.month(2, known_after=3)
+    env.month(3, flip=0.5, known_after=3)
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    daily = DailyLook(env.root, tmp_path / "looks", import_pending=lambda: None)
+    found = {day: look(env, daily, datetime(2026, 3, day, tzinfo=UTC)) for day in range(2, 8)}
+    stored = suppressed_requests.read(Checks(env.bucket, ENDPOINT))
+    first = min(day for day, each in found.items() if each.concept)
+    assert [(each.cause, each.first.day, each.latest.day) for each in stored] == [("concept-drift", first, 7)]

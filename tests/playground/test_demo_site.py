@@ -30,6 +30,7 @@ def test_site_is_made_with_relative_addresses(tmp_path: Path, monkeypatch: pytes
     demo_site.build(tmp_path / "clone", tmp_path / "demo/site", github, year=report)
     assert made["addresses"].commit == "../../simulation/github/me/it/commit-{}.html"
     assert made["addresses"].pull == "../../simulation/github/me/it/pull-{}.html"
+    assert made["addresses"].docs == "../../clone/docs/{}"
     assert made["year"] == '<a href="../../simulation/github/me/it/run-1.html">run</a>'
     assert (made["simulated"], made["scripted_reviewer"]) == (True, "scripted-reviewer")
     assert (made["root"], made["out"]) == (tmp_path / "clone", tmp_path / "demo/site")

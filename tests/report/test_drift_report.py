@@ -80,13 +80,24 @@ def test_page_shows_categories() -> None:
     ]  # fmt: skip
     assert "200 of 4,000 rows have a value that the reference does not list" in text
     words = re.findall(r"<th[^>]*>([^<]*)</th>", text[text.index("Statistics of all inputs") :])
-    assert words[:10] == ["input", "JS", "KS", "PSI", "w", "mean shift", "mean", "std", "missing", "out of range"]
+    assert words[:10] == [
+        "input",
+        "JS",
+        "KS",
+        "PSI",
+        "effect size",
+        "mean shift",
+        "mean",
+        "std",
+        "missing",
+        "out of range",
+    ]
 
 
 def test_page_shows_what_fired_and_the_limits(page: str) -> None:
     """The page has verdicts, figures with limits, rows of other models and unreadable lines."""
     words = re.sub(r"<[^>]+>|\s+", " ", page)
-    assert "Drift: concept, data" in words
+    assert "Tests of the whole window: concept, data" in words
     for part in (
         "fraud rate",
         "population stability index",

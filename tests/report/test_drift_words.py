@@ -43,7 +43,7 @@ def test_headline_of_concept_drift_has_recall_and_the_band() -> None:
     found, _ = verdict_on(4, shift=0.6, flip=0.5)
     assert words.headline(found) == (
         "In April 2026 recall fell from 0.84 to 0.17; 511 of 969 transactions between 20.9 and 40.9 are frauds, "
-        "4.7 % at approval; the mean of V2 rose by 0.61 standard deviations, limit 0.15"
+        "4.7 % in the drift reference; the mean of V2 rose by 0.61 standard deviations, limit 0.15"
     )
 
 
@@ -63,7 +63,8 @@ def test_lines_say_each_finding_once() -> None:
 def test_headline_of_a_quiet_month_has_recall() -> None:
     """What was tested, and the recall on mature labels; without them, that concept drift was not tested."""
     assert words.headline(verdict_on(4)[0]) == (
-        "In April 2026 nothing drifted: 4,000 transactions were tested; recall is 0.92, 0.84 at approval"
+        "In April 2026 no test of the whole window found drift: 4,000 transactions were tested; "
+        "recall is 0.92, 0.84 in the drift reference"
     )
     immature = dataclasses.replace(verdict_on(4)[0], findings=(), verdicts=("none", "labels immature"))
     assert words.headline(immature).endswith("concept drift cannot be tested before labels are mature")
@@ -108,15 +109,15 @@ def test_headline_of_categories_and_schema() -> None:
                 "detail": "3 frauds of 6 rows in 3 windows; reference 2 of 1,000",
                 "windows": 3,
             },
-            "3 of 6 transactions of 1,018 or more are frauds, 0.2 % at approval over 3 windows",
+            "3 of 6 transactions of 1,018 or more are frauds, 0.2 % in the drift reference over 3 windows",
         ),
         (
             {"statistic": "fraud_rate", "subject": "amount < 5.6", "value": 0.12, "reference": 0.01},
-            "12 % of transactions below 5.6 are frauds, 1 % at approval",
+            "12 % of transactions below 5.6 are frauds, 1 % in the drift reference",
         ),
         (
             {"statistic": "fraud_rate", "subject": "any amount", "value": 0.0, "reference": 0.01},
-            "0 % of transactions of any amount are frauds, 1 % at approval",
+            "0 % of transactions of any amount are frauds, 1 % in the drift reference",
         ),
         (
             {"kind": "prediction", "statistic": "alert_rate", "value": 0.2, "reference": 0.05},
@@ -168,8 +169,8 @@ def test_headline_of_a_part_says_first_what_is_judged() -> None:
     """A recall of two days is not that of the month: the days, the rows and the remaining rows are named."""
     assert words.headline(verdict_on(4)[0], JUDGED) == (
         "Only 500 of 4,000 transactions in April 2026 are judged, those that model 0004 scored from 29 to 30 April "
-        "2026: no concept drift was found in them (recall is 0.92, 0.84 at approval); other models scored the "
-        "remaining 3,500, of which only the inputs are tested"
+        "2026: no concept drift was found in them (recall is 0.92, 0.84 in the drift reference); other models scored "
+        "the remaining 3,500, of which only the inputs are tested"
     )
 
 
@@ -196,3 +197,17 @@ def test_few_rows_of_other_models_come_last() -> None:
         REFERENCE, detector.WindowSummary.empty(REFERENCE), None, RULES, start=start, end=start + timedelta(days=31)
     )
     assert words.headline(empty, JUDGED).startswith("In March 2026 drift could not be tested: 0 rows")
+
+
+@pytest.mark.parametrize(
+    ("recall", "said"),
+    [
+        ((0.979, 0.95, 0.99), "97.9 % (95.0 to 99.0 %)"),
+        ((0.9996, 0.9988, 0.9999), "99.96 % (99.88 to 99.99 %)"),
+        ((0.99998, 0.9999, 1.0), "99.998 % (99.990 to 100 %)"),
+        ((1.0, 1.0, 1.0), None),
+    ],
+)
+def test_estimate_has_the_digits_that_tell_it_from_all(recall: tuple[float, float, float], said: str | None) -> None:
+    """An interval without width tells nothing."""
+    assert words.estimate(recall) == said

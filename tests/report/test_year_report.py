@@ -101,7 +101,8 @@ def test_page_says_what_retraining_gains_over_a_rule(page: Page) -> None:
         "set anew to give 920 of them",
         "Against the first model or a rule on the amount: recall 96.3 % instead of 59.0 %, of the first kind 96.3 % "
         "instead of 59.0 %; frauds of 28,920 more in amount (74,710 instead of 45,790).",
-        "Days from concept drift to the alarm, to recovery 6, 19 365 daily checks, 21 by the workflow",
+        "Days from concept drift to the alarm, to recovery 6, 19 alarm on 7 July 2026, recovery on 20 July 2026; 365 "
+        "daily checks, 21 by the workflow",
     ):
         assert words in page.text, words
 
@@ -332,3 +333,15 @@ def test_chart_has_a_legend_for_its_series(chart: Callable[[PlayedYear], Chart],
     """The static drawing names every series once."""
     drawing = chart(played_year()).svg(980)
     assert all(drawing.count(f">{name}<") == 1 for name in names)
+
+
+def test_alarm_request_and_recovery_have_their_own_days(page: Page) -> None:
+    """The month of the alarm is not called calm where the tests of the whole month have found nothing."""
+    assert "alarm on 7 July 2026, recovery on 20 July 2026" in page.text
+    assert "The alarm is the first daily check that found the concept drift, on 7 July 2026." in page.text
+    quiet = dataclasses.replace(played_year().months[6], verdict="none")
+    year = dataclasses.replace(played_year(), months=(*played_year().months[:6], quiet, *played_year().months[7:]))
+    text = Page(year_report.page(year)).text
+    assert "no drift; alarm on 7 July 2026" in text
+    assert text.count("; alarm on") == 1
+    assert "Trained and tested on" in text

@@ -101,7 +101,9 @@ def check(month: int, approval: int, shifts: dict[str, float], **changes: Any) -
         "end": at(month + 1, 1, 0),
         "evaluated": at(month + 1, 1, 5),
         "approval": approval,
-        "headline": f"In May 2026 V28 moved {HOSTILE}" if fired else "In April 2026 nothing drifted",
+        "headline": f"In May 2026 V28 moved {HOSTILE}"
+        if fired
+        else "In April 2026 no test of the whole window found drift",
         "lines": (f"V28 moved: psi 0.769 (p 3e-40) {HOSTILE}",) if fired else (),
         "kind": "drift" if fired else "no drift",
         "rows": 24_000,
@@ -187,6 +189,7 @@ def site(**changes: Any) -> Site:
         "scripted_reviewer": None,
         "next_check": at(6, 3, 5),
         "events": time_line.events(periods, records, requests, failures),
+        "suppressed": (),
         "offline": False,
         "missing": (f"pull requests and reviewers: {HOSTILE}",),
         "disagreements": (f"model-config/approvals/0002.yaml was changed {HOSTILE}",),

@@ -68,7 +68,7 @@ def test_check_is_read_with_its_report(checks: Checks) -> None:
     assert (dict(state.shifts), state.drifted) == ({"V28": 0.33}, frozenset({"V28"}))
     assert (state.report, state.report_missing) == (REPORT, "")
     assert state.page == "drift/20260301T000000Z_20260401T000000Z.html"
-    assert round(state.alerts_a_day, 1) == 7.3
+    assert state.alerts_a_day == pytest.approx(226 / 31)
     assert (state.judged, state.label_days, state.concept_tested, state.fired) == (None, 0, False, ("data",))
 
 
@@ -168,6 +168,7 @@ def test_checks_that_need_action_are_told_from_shifted_inputs(fired: tuple[str, 
 def test_answered_check_needs_no_action() -> None:
     """A model that answered and serves does; an open request and a model that failed the gate do not."""
     answered = asked("daily_fraud_rate")
+    answered = replace(answered, request=answered.request.model_copy(update={"cause": "concept-drift"}))
     drifted = check(5, 1, {}, fired=("concept",))
     assert urgency(drifted, requests=(answered,), serves=3) == "answered by model 0003: alarm, concept"
     waiting = replace(answered, resolution=None)
@@ -176,6 +177,19 @@ def test_answered_check_needs_no_action() -> None:
     failed = replace(answered, resolution=resolution(OPEN, Path("model-config/gate-failures/x.yaml"), failed=True))
     assert urgency(drifted, requests=(failed,)) == "needs action: alarm, concept"
     assert urgency(drifted, requests=(answered,)) == "needs action: alarm, concept"  # 0003 was rolled back
+    assert urgency(drifted, requests=(failed,), serves=3) == "model 0001 was replaced: alarm, concept"
+
+
+def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
+    """Only a kind of drift with a request of its own is answered by the model that it led to."""
+    alarm = asked("daily_fraud_rate")
+    alarm = replace(alarm, request=alarm.request.model_copy(update={"cause": "concept-drift"}))
+    drifted = check(5, 1, {}, fired=("prediction", "concept"))
+    assert urgency(drifted, requests=(alarm,), serves=3) == (
+        "answered by model 0003: alarm, concept; without a request: prediction"
+    )
+    inputs = replace(alarm, request=alarm.request.model_copy(update={"cause": "data-drift", "evidence": {}}))
+    assert urgency(drifted, requests=(inputs,), serves=3) == "model 0001 was replaced: prediction, concept"
 
 
 def test_superseded_check_needs_no_action() -> None:

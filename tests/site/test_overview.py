@@ -32,12 +32,49 @@ def test_now_answers_in_words() -> None:
     assert now.no_request == ""
 
 
-def test_alerts_of_a_model_that_decided_a_part_are_scaled_to_the_traffic() -> None:
-    """Another model decided the first half of the month: 113 alerts on 12,000 of 24,000 rows are 7.3 a day too."""
+def test_alerts_of_a_model_that_decided_a_part_are_not_scaled() -> None:
+    """Another model decided the first half of the month: 113 alerts on 12,000 of 24,000 rows are no number a day."""
     half = check(5, 1, {"V28": 0.33}, decided=12_000, alerts=113)
     assert overview.now(site(checks=(half,))).alerts == (
-        "7.3 a day: 113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026"
+        "113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026; no number a day, because "
+        "the model decided only a part of the 24,000 in that window"
     )
+
+
+def test_first_page_says_what_a_person_has_to_do() -> None:
+    """Each source that needs a person is one sentence; where none does, the page says so."""
+    now = overview.now(site())
+    assert not now.idle
+    assert now.actions == (
+        "Find out why Git, registry, lake and GitHub do not say the same, as listed below.",
+        "Look at the CloudWatch alarms that are listed below.",
+        "A retrain request is open: see that its training runs, and review the model that it proposes.",
+    )
+    calm = {"disagreements": (), "alarms": (), "requests": (), "missing": ()}
+    now = overview.now(site(**calm))
+    assert now.idle
+    assert now.actions == (
+        "Nothing to do: sources agree, no alarm and no drift needs action, and no retrain request is open.",
+    )
+    assert overview.now(site(**(calm | {"alarms": None}))).actions[0].startswith("Nothing to do in what could be read:")
+    drifted = overview.now(site(**(calm | {"checks": (check(5, 1, {}, fired=("concept",)),)})))
+    assert drifted.actions == ("Look at the latest drift check: concept.",)
+    failed = period(2, at(4), None, deployments=(finished(2, "2026-04-01T07:00:00Z", status="failed", reason="No."),))
+    assert overview.now(site(**calm, periods=(period(1, at(3), None), failed))).actions == (
+        "The deployment of model 0002 failed: merge its rollback, or run deploy.yml again.",
+    )
+    assert overview.now(site(**calm, offline=True)).actions == (
+        "What there is to do is not known without the account.",
+    )
+    page = pages.render(site(**calm), pages.Addresses.of_repository(None))["index.html"]
+    assert "<dt>To do</dt><dd>Nothing to do: " in page
+
+
+def test_rows_that_no_check_has_filled_yet_are_one() -> None:
+    """Alerts, recall and labels are known after the first check, which the page explains once."""
+    page = pages.render(site(checks=()), pages.Addresses.of_repository(None))["index.html"]
+    assert "<dt>Alerts, recall, labels</dt><dd>Known after the first drift check:" in page
+    assert "<dt>Labels</dt>" not in page
 
 
 def test_latest_check_says_whether_to_act() -> None:

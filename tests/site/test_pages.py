@@ -198,7 +198,8 @@ def test_month_with_an_alarm_does_not_look_calm() -> None:
     periods = (period(2, at(4, 2), None),)
     page = pages.render(site(requests=(waiting,), periods=periods), LINKED)["drift.html"]
     entry = page[page.index('1 to 30 April 2026 <span class="kind gate-failure">needs action: alarm</span>') :]
-    said = entry.index('<p class="what">The daily test raised the alarm: concept drift, on 15 April 2026')
+    said = entry.index('<p class="what">A retrain was requested after an alarm of the daily test: concept drift, on 15')
+    assert "The alarm was raised on 15 April 2026, the day of the request." in entry
     assert said < entry.index(f"<p>{quiet.headline}.</p>")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 
+from ml.report import year_report
 from ml.site import drift_checks, report_copy
+from tests.report.played_years import played_year
 from tests.site.sites import HOSTILE, REPORT, check, site
 from tests.site.test_request_causes import asked
 
@@ -17,7 +19,10 @@ def test_report_links_back_and_has_the_alarms_of_its_window() -> None:
     text = found.decode()
     for target in ("../index.html", "../drift.html", "../timeline.html", "../models/0001.html"):
         assert f'<a href="{target}">' in text
-    assert "<strong>The daily test raised the alarm: concept drift, on 15 May 2026, 06:00 UTC." in text
+    assert (
+        "<strong>A retrain was requested after an alarm of the daily test: concept drift, on 15 May 2026, 06:00 UTC."
+        in text
+    )
     assert "<strong>A demo on emulators" in text
     assert HOSTILE not in text
     assert html.escape(HOSTILE) in text
@@ -35,6 +40,15 @@ def test_rest_of_a_report_stays() -> None:
     assert report_copy.drift_report(check(4, 1, {}), site()) is None
 
 
-def test_year_links_to_the_site() -> None:
-    """It is no dead end."""
-    assert b'<a href="index.html">Now</a>' in report_copy.year(b"<header><div>\n<h1>A year</h1>")
+def test_year_has_the_frame_of_the_site() -> None:
+    """Navigation, the demo's banner and the footer; the file beside the original page is not beside the copy."""
+    page = year_report.page(played_year()).encode()
+    copy = report_copy.year(page, site(simulated=True)).decode()
+    assert '<nav aria-label="Site"><ul><li><a href="index.html">Now</a></li>' in copy
+    assert '<a href="year.html" aria-current="page">Year</a>' in copy
+    assert '<p class="simulation">A demo on emulators' in copy
+    assert "report.json" not in copy
+    assert copy.count("<footer>") == copy.count("</footer>") == 1
+    assert "<footer>fraudops-production, as of 2 June 2026, 06:00 UTC, main at <code>ffffffffffff</code>." in copy
+    assert b'class="simulation"' not in report_copy.year(page, site())
+    assert report_copy.year(b"a year", site()) == b"a year"

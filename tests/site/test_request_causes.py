@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ml.aws.drift_check_store import SuppressedRequest
 from ml.site import request_causes
 from ml.site.values import Request
 from tests.site.sites import OPEN, RESOLVED, at, check, request, resolution
@@ -25,12 +26,12 @@ def asked(statistic: str | None, *windows: tuple[object, object], month: int = 5
 @pytest.mark.parametrize(
     ("statistic", "cause", "title"),
     [
-        ("daily_fraud_rate", "alarm", "The daily test raised the alarm: concept drift"),
+        ("daily_fraud_rate", "alarm", "A retrain was requested after an alarm of the daily test: concept drift"),
         ("daily_new_pattern_frauds", "end", "A retrain was requested: the new pattern has ended"),
         (
             "days_since_onset",
             "schedule",
-            "Another adaptation was requested: more labels of a known pattern, no new drift",
+            "Another adaptation to the same concept drift was requested: more of its labels are known",
         ),
         ("psi", "windows", "A retrain was requested: data drift"),
         (None, "windows", "A retrain was requested: data drift"),
@@ -85,11 +86,38 @@ def test_windows_may_be_unknown(windows: object) -> None:
     assert months(changed) == [5]
 
 
+def held(first: int, latest: int, **changes: Any) -> SuppressedRequest:
+    """A request that was due from one day of May to another and not created."""
+    values: dict[str, Any] = {"request": "r", "cause": "data-drift", "reason": "r", "approval": 1}
+    return SuppressedRequest(**(values | {"first": at(5, first), "latest": at(5, latest)} | changes))
+
+
+def test_alarm_is_of_the_first_day_of_those_that_were_suppressed() -> None:
+    """A request that waited for labels is later than its alarm; other causes and older alarms are not its own."""
+    alarm = asked("daily_fraud_rate")
+    assert request_causes.raised(alarm, [held(7, 14)]) == (
+        "The alarm was raised on 7 May 2026; the request came on 15 May 2026."
+    )
+    own = "The alarm was raised on 15 May 2026, the day of the request."
+    others = [held(7, 14, cause="prediction-drift"), held(1, 3), held(16, 17)]
+    assert request_causes.raised(alarm, others) == own
+    assert request_causes.raised(asked("psi"), [held(7, 14)]) == ""
+
+
+def test_repeated_adaptation_has_its_rule() -> None:
+    """A reader asks why a drift that was answered is adapted to again."""
+    assert "a model is adapted to it again once its rows are of twice as many days" in request_causes.rule(
+        asked("days_since_onset")
+    )
+    assert request_causes.rule(asked("daily_fraud_rate")) == ""
+
+
 def test_sentence_has_time_figure_and_answer() -> None:
     """And a request without an answer is open."""
-    said = request_causes.sentence(asked("daily_fraud_rate"))
+    said = request_causes.sentence(asked("daily_fraud_rate"), ())
     assert said.startswith(
-        "The daily test raised the alarm: concept drift, on 15 May 2026, 06:00 UTC. Data drift in 2 "
+        "A retrain was requested after an alarm of the daily test: concept drift, on 15 May 2026, 06:00 UTC. The alarm "
+        "was raised on 15 May 2026, the day of the request. Data drift in 2 "
     )
     assert said.endswith("It led to model 0003.")
     assert request_causes.outcome(request(OPEN, at(5), None)) == "It is open."

@@ -39,7 +39,8 @@ def test_alerts_are_those_of_the_judged_days() -> None:
     """A model that began to serve in the middle of the month raised its alerts since then."""
     found = latest(decided=12_264, alerts=160, judged=JUDGED)
     assert serving_facts.alerts(found) == (
-        "10.1 a day: 160 of 12,264 transactions that model 0001 decided (1.3 %) from 16 to 31 May 2026"
+        "160 of 12,264 transactions that model 0001 decided (1.3 %) from 16 to 31 May 2026; no number a day, because "
+        "the model decided only a part of the 24,000 in that window"
     )
     assert serving_facts.alerts(latest(decided=0)) == "not known"
 
@@ -47,9 +48,9 @@ def test_alerts_are_those_of_the_judged_days() -> None:
 @pytest.mark.parametrize(
     ("alerts", "said"),
     [
-        (160, "Over the alert budget of 1 %, 7.7 alerts a day (interval 1.12 to 1.52 %). "),
-        (120, "About the alert budget of 1 %, "),
-        (60, "Within the alert budget of 1 %, "),
+        (160, "Over the alert budget of 1 % (interval 1.12 to 1.52 %). "),
+        (120, "About the alert budget of 1 % ("),
+        (60, "Within the alert budget of 1 % ("),
         (0, "Within the alert budget of 1 % (interval 0 to "),
     ],
 )
@@ -60,6 +61,8 @@ def test_alerts_are_compared_with_the_budget(alerts: int, said: str) -> None:
     assert found.endswith(
         "The budget is a ruler for recall and reviews, not a limit: the threshold follows another policy."
     )
+    whole = serving_facts.budget(latest(alerts=160))
+    assert whole.startswith("Within the alert budget of 1 %, 7.7 alerts a day (interval ")
 
 
 def test_budget_is_a_limit_where_the_threshold_is_chosen_by_it() -> None:
@@ -83,7 +86,7 @@ def test_budget_is_that_of_the_approval() -> None:
 
 
 def test_model_that_was_just_deployed_has_no_facts_of_the_one_before() -> None:
-    """Alerts, labels and recall of May are of model 0001; model 0002 has its own recall at approval."""
+    """Alerts, labels and recall of May are of model 0001; model 0002 has its own recall on its test rows."""
     now = served(2, at(6), checks=(check(5, 1, {"V28": 0.33}, recall=(0.9, 0.8, 0.95)),))
     unknown = (
         "not known yet: no window of model 0002, which serves since 1 June 2026, 06:00 UTC, was checked; the latest "
@@ -91,7 +94,7 @@ def test_model_that_was_just_deployed_has_no_facts_of_the_one_before() -> None:
     )
     assert serving_facts.alerts(now) == serving_facts.labels(now) == unknown
     assert serving_facts.budget(now) == ""
-    assert serving_facts.recall(now) == f"{unknown}; 90 % (80 to 95 %) at approval"
+    assert serving_facts.recall(now) == f"{unknown}; 90 % (80 to 95 %) on its test rows"
     assert serving_facts.no_request(now) == (
         "No request is open: that is of model 0001, which no longer serves, and drift counts against the model that "
         "serves."
@@ -116,11 +119,11 @@ def test_immature_labels_say_when_they_are_expected() -> None:
     now = check(5, 1, {}, label_days=16)
     assert serving_facts.labels(site(checks=(soon, again, now))) == (
         "0 of 16 days are mature: concept drift of model 0001 has not been tested yet in this window; a day needs "
-        "labels of 98 % of its rows and an age of 7 days. The labels of 1 to 31 March 2026 were mature 19 days after "
-        "its last day; so these are expected about 20 June 2026."
+        "labels of 98 % of its rows and an age of 7 days. Of all windows so far, the labels of 1 to 31 March 2026 were "
+        "mature the soonest, 20 days after its last day; as soon as that, these are expected about 20 June 2026."
     )
     late = serving_facts.labels(site(checks=(soon, now), built=at(7)))
-    assert late.endswith("expected about 20 June 2026 and are late: see `fraudops labels status`.")
+    assert late.endswith("were expected about 20 June 2026. They are late: see `fraudops labels status`.")
     tested = latest(label_days=16, mature_days=16, concept_tested=True)
     assert serving_facts.labels(tested) == "16 of 16 days are mature: concept drift of model 0001 was tested."
     assert serving_facts.labels(site(checks=())) == "not known"
@@ -135,22 +138,22 @@ def test_labels_are_expected_after_the_last_day_of_the_model() -> None:
     )
 
 
-def test_recall_is_estimated_beside_that_at_approval() -> None:
+def test_recall_is_estimated_beside_that_of_the_test_rows() -> None:
     """An estimate without labels is not a measurement."""
     second = check(5, 2, {}, recall=(0.979, 0.95, 0.99))
     assert serving_facts.recall(served(2, at(5), checks=(second,))) == (
-        "97.9 % (95 to 99 %), estimated without labels; 90 % (80 to 95 %) at approval. Concept drift can break the "
-        "estimate."
+        "97.9 % (95.0 to 99.0 %), estimated without labels; 90 % (80 to 95 %) on its test rows. Concept drift can "
+        "break the estimate."
     )
     unknown = served(2, at(5), checks=(check(5, 2, {}),))
-    assert serving_facts.recall(unknown) == "not estimated; 90 % (80 to 95 %) at approval"
+    assert serving_facts.recall(unknown) == "not estimated; 90 % (80 to 95 %) on its test rows"
     certain = check(5, 2, {}, recall=(1.0, 1.0, 1.0))
     assert serving_facts.recall(served(2, at(5), checks=(certain,))) == (
-        "not known; 90 % (80 to 95 %) at approval. An estimate without labels would say 100 % whatever happens, "
-        "because no fraud of the model's held-out rows scored below the threshold."
+        "not known; 90 % (80 to 95 %) on its test rows. An estimate without labels would say the same whatever "
+        "happens, because no fraud of the model's held-out rows scored below the threshold."
     )
     assert serving_facts.recall(served(9, at(5), checks=(check(5, 9, {}),))) == "not estimated"
-    assert serving_facts.recall(site(checks=())) == "not known; 90 % (80 to 95 %) at approval"
+    assert serving_facts.recall(site(checks=())) == "not known; 90 % (80 to 95 %) on its test rows"
     assert serving_facts.recall(site(periods=(), checks=())) == "not known"
 
 
@@ -181,6 +184,20 @@ def test_digests_of_git_registry_and_deployment_are_compared() -> None:
         f"sha256 {approved[:12]} in Git's approval; the registry was not read"
     )
     assert serving_facts.digest(site(periods=())) == "not known"
+
+
+def test_rules_of_requests_are_those_of_main() -> None:
+    """A kind of drift that needs several windows is told from one that asks at once."""
+    shipped = site().drift_rules
+    assert serving_facts.request_rules(site()) == (
+        "What asks for a retrain: data or prediction drift if 2 of the latest 3 windows have it; concept drift as soon "
+        "as a window has it; an alarm of the daily test at once."
+    )
+    one = shipped.decide.data.model_copy(update={"windows": 1, "of": 1})
+    rules = shipped.model_copy(update={"decide": shipped.decide.model_copy(update={"data": one})})
+    assert serving_facts.request_rules(site(drift_rules=rules)).startswith(
+        "What asks for a retrain: data or concept drift as soon as a window has it; prediction drift if 2 of the "
+    )
 
 
 def test_shifts_that_asked_for_nothing_are_explained() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from ml import config
 from ml.model.drift.performance_estimation import calibration
-from ml.training.approval_page import score_bands, settings_changed
+from ml.training.approval_page import same_model, score_bands, settings_changed
 from tests.harness.git.repositories import GitWorkspace
 
 
@@ -31,6 +32,23 @@ def test_reference_without_calibration_has_no_bands() -> None:
     assert score_bands(None) == []
     (band,) = score_bands({"edges": [0.5], "rows": [90, 10], "frauds": [0, 0]})
     assert (band.rows, band.frauds) == (100, 0)
+
+
+def test_fit_that_gives_the_champion_again_is_recognized() -> None:
+    """By everything in model.json that is fitted; its threshold decides whether any decision changes."""
+    former: dict[str, object] = {
+        "parts": [{"coefficients": [1.0]}],
+        "threshold": {"score": 0.5},
+        "provenance": {"a": "b"},
+    }
+
+    def found(**changes: object) -> str:
+        return same_model(json.dumps(former).encode(), json.dumps(former | changes).encode())
+
+    assert found(provenance={"a": "c"}) == "decisions"
+    assert found(threshold={"score": 0.6}) == "coefficients"
+    assert found(parts=[{"coefficients": [1.5]}]) == ""
+    assert found(categories=["country"]) == ""
 
 
 def test_changed_settings_are_read_from_both_commits(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ml.errors import ConfigError
+from ml.gitops import gate_lines
 from ml.training import gate_failure, step_summary
 from ml.training.gate_result import GateResult
 from tests.report.evaluations import blind
@@ -40,6 +41,26 @@ def test_record_and_issue_have_the_same_evidence() -> None:
     assert found.requests == failed().requests
     assert (found.execution_arn, found.evaluation_uri) == (failed().execution_arn, failed().evaluation_uri)
     assert len(written) < 20_000
+
+
+def test_checks_have_the_marks_of_the_pull_request() -> None:
+    """A check that shows a loss, or cannot tell, is not marked as passed in the issue either."""
+    result = failed()
+    checks = [
+        *result.evaluation["verdict"]["checks"],
+        {"name": "champion_precision", "passed": True, "detail": "Precision is worse.", "outcome": "worse"},
+        {"name": "champion_recall_low", "passed": True, "detail": "Low.", "outcome": "cannot tell"},
+    ]
+    evaluation = {
+        **result.evaluation,
+        "verdict": result.evaluation["verdict"] | {"checks": checks},
+        "champion": {"status": "compared", "slices": [{"name": "low", "positives": 3}]},
+    }
+    result = replace(result, evaluation=evaluation)
+    found = gate_failure.read(gate_failure.write(result)).evaluation
+    assert gate_lines.lines(found) == gate_lines.lines(evaluation)
+    assert [line[:4] for line in gate_lines.lines(found)] == ["- ❌ ", "- ⚠️", "- ❔ "]
+    assert "low (3 frauds)" in gate_lines.lines(found)[2]
 
 
 def test_question_of_the_budget_reaches_the_issue() -> None:

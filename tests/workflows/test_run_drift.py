@@ -58,7 +58,7 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         assert "### Drift: none" in run.summary
         (report,) = re.findall(r"\[Open the drift report\]\((http\S+)\)", run.summary)
         with urllib.request.urlopen(report, timeout=30) as page:  # noqa: S310 - the emulator's own address
-            assert "In February 2026 nothing drifted" in page.read().decode()
+            assert "In February 2026 no test of the whole window found drift" in page.read().decode()
 
         # The published site of the account has the report, read with the same role.
         env.bot.api.create_variable("FRAUDOPS_PAGES", "account")
@@ -66,7 +66,7 @@ def test_drift_creates_a_request_and_the_request_a_training(tmp_path: Path, monk
         run = env.fired()["pages.yml"]
         assert passed(run) == {"Build the site with the account", "Publish the site"}
         site = published_site.files(env)
-        assert "nothing drifted" in site["drift.html"].decode()
+        assert "no test of the whole window found drift" in site["drift.html"].decode()
         assert [name for name in site if name.startswith("drift/")], sorted(site)
         # Its session may do what it did, but for an alarm or a key that this platform does not have, and nothing else.
         (statement,) = json.loads(session_policies.document("site"))["Statement"]
