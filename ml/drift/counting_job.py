@@ -127,6 +127,20 @@ def run(
     return Counted(name=job.name, request=request, prefix=f"{job.prefix}/summary/")
 
 
+def earlier(bucket: str, endpoint: str, name: str) -> Counted | None:
+    """The job of an earlier check, by its name; None if its request has expired.
+
+    Raises:
+        CloudError: S3 cannot be read.
+    """
+    below = f"{drift_check_store.PREFIX}/{endpoint}/jobs/{name}"
+    key = f"{below}/request/{REQUEST}"
+    if key not in s3_objects.keys(bucket, key):
+        return None
+    request = SummaryRequest.from_json(s3_objects.read(f"s3://{bucket}/{key}").decode())
+    return Counted(name=name, request=request, prefix=f"{below}/summary/")
+
+
 def store_dead_letters(bucket: str, prefix: str) -> None:
     """Copies the unreadable lines that a job has written below `prefix` to where dead letters are."""
     for key in s3_objects.keys(bucket, prefix):

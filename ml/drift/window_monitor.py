@@ -185,6 +185,8 @@ class Monitor:
     ) -> tuple[detector.WindowSummary, detector.LabelSummary | None, dict[str, Any]]:
         """The counts of traffic and labels, made where drift.yaml says; of a job, with its name as `job`.
 
+        A job whose rows are kept is not started again for other labels.
+
         Args:
             capture: objects and bytes of the traffic.
             counted: the stored check that has counted the same traffic; None if none has.
@@ -193,6 +195,13 @@ class Monitor:
         if instances is not None:
             from ml.drift import counting_job, shard_aggregation, spark_aggregation  # they import the SageMaker SDK
 
+            before = counted.get("job") if counted is not None else None
+            again = before and shard_aggregation.read_again(
+                before, self.bucket, self.endpoint, window, model=model, limits=limits, now=now
+            )
+            if again:
+                summary, labels, counts = again
+                return summary, labels, counts | {"job": before}
             engine = spark_aggregation if instances.engine == "spark" else shard_aggregation
             job = counting_job.run(
                 engine.PROGRAM,

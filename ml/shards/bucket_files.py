@@ -15,8 +15,6 @@ import pyarrow as pa
 from ml.aws.capture.summary_request import SummaryRequest
 from ml.spark import traffic
 
-COUNTS = "counts.json"
-"""What an instance has counted; its name says that the instance has ended."""
 _BUCKET_BYTES = 256 << 20
 """Captured bytes for one bucket: some 400,000 rows, 30 MB of them."""
 _PENDING_BYTES = 64 << 20
@@ -25,8 +23,11 @@ _CODEC = pa.Codec("zstd", compression_level=1)
 
 
 def buckets(request: SummaryRequest) -> int:
-    """How many buckets the rows and labels of a window have."""
-    return max(request.instances, -(-sum(item.bytes for item in request.objects) // _BUCKET_BYTES))
+    """How many buckets the rows and labels of a window have.
+
+    More instances make no more buckets: the merge reads a file for each instance and bucket.
+    """
+    return max(1, -(-sum(item.bytes for item in request.objects) // _BUCKET_BYTES))
 
 
 def name(kind: str, bucket: int) -> str:

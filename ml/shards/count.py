@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,14 +28,14 @@ from ml.aws.capture.dead_letter_writer import DEAD_LETTER_PREFIX, MAX_URIS, Dead
 from ml.aws.capture.decoder import UnreadableLine
 from ml.aws.capture.summary_request import PART_BYTES, UNREADABLE, SummaryRequest
 from ml.aws.capture.traffic_counts import TrafficCounts
-from ml.aws.labels.join_tables import JoinTables
-from ml.shards.bucket_files import COUNTS, BucketFiles, buckets
+from ml.errors import DataError
+from ml.shards import label_buckets
+from ml.shards.bucket_files import BucketFiles, buckets
+from ml.shards.instance_files import COUNTS
 from ml.spark import raw_rows, traffic
 from ml.spark.traffic import Counted, Part
 from ml.steps import job_runner
 from ml.steps.job_runner import StepFailed, log
-
-_LABEL_ROWS = 1 << 18
 
 
 def main(arguments: list[str]) -> int:
@@ -83,15 +82,17 @@ def count(request: SummaryRequest, base: Path, *, host: str, processes: int) -> 
     aside.writer.flush()
     counts.unreadable_lines, counts.reasons, counts.kept_aside = aside.writer.lines, dict(aside.writer.reasons), []
     log.info("%s: %d rows, %d of them scored and with an id", host, counts.rows, scored)
+    labels = _labels(request, base / "labels", target)
     document = {
         "objects": [place for part in shares for each in part for place in _places(each)],
-        "labels": _labels(request, base / "labels", target),
+        "labels": labels,
         "summary": summed.summary.to_dict(),
         "others": dict(summed.others),
         "counts": counts.to_dict(),
         "scored": scored,
         "without_id": without_id,
         "unreadable": aside.written,
+        "files": dict(sorted(_sizes(target).items())),
     }
     (target / COUNTS).write_text(json.dumps(document, allow_nan=False), "utf-8")
 
@@ -166,19 +167,18 @@ def _each(call: Any, shares: Sequence[list[Part]], processes: int) -> Iterator[l
 
 def _labels(request: SummaryRequest, folder: Path, target: Path) -> list[int]:
     """Writes the labels of this instance's files by bucket; the places of the files among those of the request."""
-    files = BucketFiles(target, traffic.LABELS, buckets(request))
     given = [place for place, key in enumerate(request.labels) if (folder / key).exists()]
-    for place in given:
-        key = request.labels[place]
-        if (failure := traffic.label_failure(folder, request.bucket, key)) is not None:
-            raise StepFailed(failure)
-        with tempfile.TemporaryDirectory() as made, JoinTables(Path(made), ()) as tables:
-            tables.start_labels()
-            tables.add_label_file(folder / key, f"s3://{request.bucket}/{key}", request.as_of)
-            for table in tables.labels(_LABEL_ROWS):
-                files.add(table)
-    files.flush()
+    files = ((f"s3://{request.bucket}/{request.labels[place]}", folder / request.labels[place]) for place in given)
+    try:
+        label_buckets.write(target, files, count=buckets(request), as_of=request.as_of)
+    except DataError as error:
+        raise StepFailed(str(error)) from error
     return given
+
+
+def _sizes(target: Path) -> dict[str, int]:
+    """The bytes of each file below a folder, so that the merge knows which there must be."""
+    return {path.relative_to(target).as_posix(): path.stat().st_size for path in target.rglob("*") if path.is_file()}
 
 
 class _Unreadable:

@@ -1,34 +1,46 @@
 """Merges what the instances of a job have counted: adds their counts, and joins their rows with their labels by bucket.
 
-Runs in the workflow's process, in bounded memory: two buckets at a time. The result is that of one process
-(`ml.drift.traffic_aggregation`) to the last bit. Calls no service and makes no verdict.
+Runs in the workflow's process. Memory does not grow with the number of instances or of buckets: the counts of eight
+instances at most are read ahead, two buckets are joined at a time, on disk, and a bucket's file of one instance is in
+memory at a time. The result is that of one process (`ml.drift.traffic_aggregation`) to the last bit. Calls no service
+and makes no verdict.
 """
 
 from __future__ import annotations
 
-import json
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import partial, reduce
 from operator import add
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from ml.aws.capture.captured_batches import CaptureCounts
 from ml.aws.capture.dead_letter_writer import MAX_URIS
 from ml.aws.capture.summary_request import SummaryRequest
 from ml.aws.capture.traffic_counts import TrafficCounts, with_unexpected
+from ml.aws.labels.join_tables import JoinTables, LabelledBatch
 from ml.aws.labels.label_counts import LabelCounts
-from ml.errors import DataError
 from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.window_counts import WindowSummary
 from ml.shards import bucket_files
+from ml.shards.instance_files import InstanceFiles, Read
+from ml.shards.read_ahead import read_ahead
 from ml.spark import traffic
 from ml.spark.traffic import Answered
 
 _AT_ONCE = 2
 """Buckets that are read and joined at the same time, so that the download of one fills the wait for another."""
+_BATCH_ROWS = 65_536
+_EPOCH = date(1970, 1, 1)
+
+Labels = Callable[[int], Iterable[pa.Table]]
+"""The labels of a bucket. It is called from several threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,66 +52,77 @@ class Merged:
     counts: dict[str, Any]
 
 
-def merge(request: SummaryRequest, names: Iterable[str], read: Callable[[str], bytes]) -> Merged:
+def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: Labels | None = None) -> Merged:
     """The counts of the window.
 
     Args:
         names: the instances' files, each with the name of the instance in front: HOST/counts.json and so on.
-        read: the content of such a file. It is called from several threads.
+        read: the content of such a file.
+        labels: replaces the labels that the instances have read (`new_labels`).
 
     Raises:
-        DataError: the instances have not counted every object and label file exactly once.
+        DataError: a file of an instance is missing, is one too many or has another size, or the instances have not
+            counted every object and label file exactly once.
     """
-    files: dict[str, list[str]] = {}
-    for name in sorted(names):
-        files.setdefault(name.partition("/")[2], []).append(name)
-    documents = [json.loads(read(name)) for name in files.get(bucket_files.COUNTS, [])]
-    _check_complete("captured objects", [item.key for item in request.objects], documents, "objects")
-    _check_complete("label files", request.labels, documents, "labels")
+    files = InstanceFiles(request, names, read)
     summed, counts, aside = TrafficCounts.none(request.model), CaptureCounts(), list[tuple[int, str]]()
-    for found in sorted(documents, key=lambda document: min(document["objects"], default=-1)):
+    scored = without_id = 0
+    for found in files.counts():
         summed.merge(WindowSummary.from_dict(found["summary"]), found["others"])
         counts.merge(CaptureCounts.from_dict(found["counts"]))
-        aside += [(place, uri) for place, uri in found["unreadable"]]
-    counts.kept_aside = [uri for _, uri in sorted(aside, key=lambda each: each[0])][:MAX_URIS]
-    scored, without_id = (sum(document[name] for document in documents) for name in ("scored", "without_id"))
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="merge") as pool:
-        joined = list(pool.map(partial(_joined, request, files, read), range(bucket_files.buckets(request))))
-    days = traffic.days_of(request, (bucket for bucket, _ in joined))
-    labelled = [found[number] for _, found in joined for number, day in days.items() if day.mature and number in found]
-    label_counts = reduce(add, labelled, LabelCounts.of(request.model, []))
-    every = tuple(days.values())
+        scored, without_id = scored + found["scored"], without_id + found["without_id"]
+        aside = sorted([*aside, *((place, uri) for place, uri in found["unreadable"])], key=_place)[:MAX_URIS]
+    counts.kept_aside = [uri for _, uri in aside]
+    known = partial(files.tables, traffic.LABELS) if labels is None else labels
+    call = partial(_joined, request, partial(files.tables, traffic.ROWS), known)
+    by_day: dict[int, Counter[int]] = {}
+    label_counts: dict[int, LabelCounts] = {}
+    for days, labelled in read_ahead(call, range(bucket_files.buckets(request)), at_once=_AT_ONCE):
+        for number, *numbers in days:
+            by_day.setdefault(number, Counter()).update(dict(enumerate(numbers)))
+        for number, found_labels in labelled.items():
+            label_counts[number] = label_counts[number] + found_labels if number in label_counts else found_labels
+    rows = [(number, *(found[place] for place in range(3))) for number, found in by_day.items()]
+    days_ = traffic.days_of(request, [Answered(days=rows, labelled=b"")])
+    mature = (label_counts[number] for number, day in days_.items() if day.mature and number in label_counts)
+    outcomes, every = reduce(add, mature, LabelCounts.of(request.model, [])), tuple(days_.values())
     return Merged(
         summary=with_unexpected(summed.summary, counts.schema),
-        label_summary=label_counts.summary(every),
+        label_summary=outcomes.summary(every),
         counts={"traffic": counts.to_dict() | {"other_models": dict(summed.others)}}
-        | label_counts.to_dict(every, repeated=scored - sum(day.rows for day in every), without_id=without_id),
+        | outcomes.to_dict(every, repeated=scored - sum(day.rows for day in every), without_id=without_id),
     )
 
 
+def _place(unreadable: tuple[int, str]) -> int:
+    return unreadable[0]
+
+
 def _joined(
-    request: SummaryRequest, files: Mapping[str, Sequence[str]], read: Callable[[str], bytes], bucket: int
-) -> tuple[Answered, dict[int, LabelCounts]]:
+    request: SummaryRequest, rows: Labels, labels: Labels, bucket: int
+) -> tuple[list[tuple[int, int, int, int]], dict[int, LabelCounts]]:
     """The days of a bucket's rows, and the counts of those labelled by day: which days are mature is known later."""
-    found = [
-        (kind, piece)
-        for kind in (traffic.ROWS, traffic.LABELS)
-        for name in files.get(bucket_files.name(kind, bucket), [])
-        for piece in bucket_files.pieces(read(name))
-    ]
-    joined = traffic.answered(request, found)
-    by_day = {
-        number: traffic.label_counts(request, frozenset([number]), joined)
-        for number, _, labelled, _ in joined.days
-        if labelled
-    }
-    return replace(joined, labelled=b""), by_day
-
-
-def _check_complete(what: str, keys: Sequence[str], documents: Sequence[Mapping[str, Any]], name: str) -> None:
-    counted = Counter(place for document in documents for place in document[name])
-    for place, key in enumerate(keys):
-        if counted[place] != 1:
-            raise DataError(
-                f"the instances counted {counted.total():,} of {len(keys):,} {what}, {key} {counted[place]} times"
+    with (
+        tempfile.TemporaryDirectory(prefix="fraudops-merge-") as folder,
+        JoinTables(Path(folder), request.keep) as made,
+    ):
+        made.start_labels()
+        count = 0
+        for table in rows(bucket):
+            made.add_rows(table)
+            count += len(table)
+        for table in labels(bucket):
+            made.add_labels(table)
+        made.join(count)
+        days = made.days()
+        return days, {
+            number: LabelCounts.of(
+                request.model,
+                (
+                    LabelledBatch.of(batch, request.keep)
+                    for batch in made.labelled([_EPOCH + timedelta(days=number)], _BATCH_ROWS)
+                ),
             )
+            for number, _, labelled, _ in days
+            if labelled
+        }

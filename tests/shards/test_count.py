@@ -13,7 +13,7 @@ import pytest
 
 from ml.aws.capture import summary_request
 from ml.shards import count
-from ml.shards.bucket_files import COUNTS
+from ml.shards.instance_files import COUNTS
 from ml.steps.job_runner import StepFailed
 from tests.shards.divided_window import Hosts, in_rows, in_turn
 from tests.spark import captured_window

@@ -5,17 +5,22 @@ The job runs on the AWS emulator.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml.aws.capture import reader
+from ml.aws.labels import store
 from ml.errors import CloudError, ConfigError
 from tests.harness.platform import permissions
 from tests.shards.divided_window import in_turn
-from tests.spark.captured_window import END, ENDPOINT, START
+from tests.spark.captured_window import END, ENDPOINT, NOW, START
 from tests.spark.checked_platform import Platform, checked_platform
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -110,3 +115,32 @@ def test_window_beyond_a_volume_is_refused_before_a_job_starts(
     monkeypatch.setattr("ml.drift.counting_job._FILLED", 1e-9)
     with pytest.raises(ConfigError, match=r"volume_gb must be at least \d+ for this window .* downloads up to 0 GB"):
         platform.check(shards(2))
+
+
+def test_new_labels_start_no_job_and_late_traffic_does(platform: Platform) -> None:
+    """The check that new labels cause equals one from nothing, in one process; the role needs no other right."""
+    first, _ = platform.check(shards(2))
+    started, s3 = platform.processing_jobs(), platform.cloud.client("s3")
+    moment = END - timedelta(hours=19)
+    capture = f"capture/{ENDPOINT}/AllTraffic/{moment:%Y/%m/%d/%H}"
+    ids = [f"{moment:%m%d%H}-{request}#{row}" for request in range(4) for row in range(20)]
+    known = pa.array([NOW] * len(ids), pa.timestamp("us", "UTC"))
+    file, labels = io.BytesIO(), pa.array([1] * len(ids), pa.int8())
+    pq.write_table(pa.table([pa.array(ids), labels, known], schema=store.SCHEMA), file)
+    try:
+        s3.put_object(Bucket=platform.bucket, Key="labels/late-more/labels.parquet", Body=file.getvalue())
+        found, page = platform.check(shards(2), keep=True)
+        assert platform.processing_jobs() == started
+        assert found["job"] == first["job"]
+        assert found["label_summary"] != first["label_summary"]
+        content = s3.get_object(Bucket=platform.bucket, Key=f"{capture}/0.jsonl")["Body"].read()
+        s3.put_object(Bucket=platform.bucket, Key=f"{capture}/late.jsonl", Body=content)
+        late, _ = platform.check(shards(2), keep=True)
+        assert len(platform.processing_jobs()) == len(started) + 1
+        assert late["summary"]["rows"] > found["summary"]["rows"]
+        s3.delete_object(Bucket=platform.bucket, Key=f"{capture}/late.jsonl")
+        expected, whole = platform.check(SINGLE)
+        assert (found | {"job": None}, page) == (expected | {"job": None}, whole)
+    finally:
+        for key in ("labels/late-more/labels.parquet", f"{capture}/late.jsonl"):
+            s3.delete_object(Bucket=platform.bucket, Key=key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ml.aws.capture.summary_request import UNREADABLE
 from ml.drift import traffic_aggregation
 from ml.errors import DataError
 from ml.shards import bucket_files
-from ml.shards.bucket_files import COUNTS
+from ml.shards.instance_files import COUNTS
 from ml.shards.merge import Merged, merge
 from tests.shards.divided_window import Divide, counted, in_rows, in_turn
 from tests.spark import captured_window
@@ -74,16 +75,62 @@ def test_traffic_without_labels_and_ids_is_counted(bucket: str, tmp_path: Path) 
     assert not any(day["labelled"] for day in found["counts"]["labels"]["days"])
 
 
-def test_incomplete_counts_are_refused(bucket: str, tmp_path: Path) -> None:
-    """An instance's counts are missing, and an object was given to two instances."""
+def test_objects_that_were_counted_twice_or_never_are_refused(bucket: str, tmp_path: Path) -> None:
+    """SageMaker has given an object to two instances, or to none."""
     request = captured_window.requested(bucket)
     files = counted(request, tmp_path)
     key, objects = request.objects[1].key, len(request.objects)
-    rest = {name: content for name, content in files.items() if not name.startswith("algo-2/")}
-    with pytest.raises(DataError, match=rf"the instances counted \d+ of {objects} captured objects, {key} 0 times"):
-        merge(request, rest, rest.__getitem__)
     document = json.loads(files[f"algo-1/{COUNTS}"])
-    document["objects"].append(1)
-    files[f"algo-1/{COUNTS}"] = json.dumps(document).encode()
-    with pytest.raises(DataError, match=rf"{objects + 1} of {objects} captured objects, {key} 2 times"):
-        merge(request, files, files.__getitem__)
+    for places, message in (
+        ([*document["objects"], 1], rf"{objects + 1} of {objects} captured objects, {key} 2 times"),
+        (document["objects"][1:], rf"{objects - 1} of {objects} captured objects, {request.objects[0].key} 0 times"),
+    ):
+        changed = files | {f"algo-1/{COUNTS}": json.dumps(document | {"objects": places}).encode()}
+        with pytest.raises(DataError, match=message):
+            merge(request, changed, changed.__getitem__)
+
+
+def test_files_that_are_missing_surplus_or_cut_are_named(bucket: str, tmp_path: Path) -> None:
+    """Without them the merge would count fewer rows, or rows of another job, and say nothing."""
+    request = captured_window.requested(bucket)
+    files = counted(request, tmp_path)
+    rows = f"algo-2/{bucket_files.name('rows', 0)}"
+    for missing, message in (
+        (f"algo-1/{COUNTS}", f"algo-1/{COUNTS}: is missing; the instance has left no counts"),
+        (rows, f"{rows}: is missing; the instance has written it"),
+        (
+            f"algo-1/{bucket_files.name('labels', 0)}",
+            r"algo-1/labels/000000\.arrows: is missing; the instance has written it",
+        ),
+    ):
+        rest = {name: content for name, content in files.items() if name != missing}
+        with pytest.raises(DataError, match=f"^{message}$"):
+            merge(request, rest, rest.__getitem__)
+    whole = {name: content for name, content in files.items() if not name.startswith("algo-2/")}
+    with pytest.raises(DataError, match=f"^algo-2/{COUNTS}: is missing"):
+        merge(request, whole, whole.__getitem__)
+    for name in (f"algo-3/{COUNTS}", "algo-1/rows/000007.arrows"):
+        more = files | {name: files[f"algo-1/{COUNTS}"], "algo-9/left": b""}
+        with pytest.raises(DataError, match=f"^{name}: is a file that no instance .* has written; so are 1 more$"):
+            merge(request, more, more.__getitem__)
+    cut = files | {rows: files[rows][:-1]}
+    with pytest.raises(DataError, match=rf"^{rows}: has [\d,]+ bytes, and the instance has written [\d,]+$"):
+        merge(request, cut, cut.__getitem__)
+
+
+def test_thousand_instances_take_the_memory_of_fifty(bucket: str, tmp_path: Path) -> None:
+    """The counts are those of one process; an instance's counts are in memory only until they are added."""
+    request = replace(captured_window.requested(bucket), instances=len(captured_window.requested(bucket).objects) + 1)
+    files = counted(request, tmp_path)
+    filling = {"filling": [0] * 10_000}  # 80 kB of counts, in memory
+    nothing = json.dumps(json.loads(files[f"algo-{request.instances}/{COUNTS}"]) | filling).encode()
+    expected, peaks = single(bucket), []
+    for instances in (50, 1_000):
+        idle = range(request.instances, instances + 1)
+        every = files | {f"algo-{number}/{COUNTS}": nothing for number in idle}
+        tracemalloc.start()
+        found = merge(replace(request, instances=instances), every, lambda name, every=every: bytes(every[name]))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert plain(found) == expected
+    assert peaks[1] < peaks[0] + 100 * 80_000

@@ -50,13 +50,17 @@ class Platform:
             yield
         session.renew()
 
-    def check(self, compute: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """The document and the report of a new check of the window, whose counts are made as `compute` says."""
+    def check(self, compute: dict[str, Any], *, keep: bool = False) -> tuple[dict[str, Any], bytes]:
+        """The document and the report of a new check of the window, whose counts are made as `compute` says.
+
+        It knows the check before it only with `keep`.
+        """
         root = self.workspace.root
         text = (root / config.DRIFT).read_text("utf-8")
         rules = config.parse(f"{text}compute: {json.dumps(compute)}\n", config.DRIFT, config.DriftFile)
         s3 = self.cloud.client("s3")
-        for item in s3.list_objects_v2(Bucket=self.bucket, Prefix=f"monitoring/{ENDPOINT}/checks/").get("Contents", []):
+        stored = s3.list_objects_v2(Bucket=self.bucket, Prefix=f"monitoring/{ENDPOINT}/checks/").get("Contents", [])
+        for item in [] if keep else stored:
             s3.delete_object(Bucket=self.bucket, Key=item["Key"])
         with self.signed_in():
             repository = Repository.find(root)

@@ -26,6 +26,7 @@ from ml.aws.capture.record_decoder import EVENT_ID
 from ml.aws.capture.text_inputs import NO_TEXT, TextInputs
 from ml.model import category_levels, time_units
 
+_LINE_END = ord("\n")
 _BLOCK = 1 << 20  # bytes: as much as the cache holds
 _ANSWER = {
     "score": pa.float64(),
@@ -168,11 +169,7 @@ def _csv(bodies: pa.Array, names: list[str], types: dict[str, Any]) -> tuple[pa.
     letters = np.frombuffer(text, np.uint8)
     if (letters == ord('"')).any():  # a quoted field may hold a comma or a line's end
         raise NotUniform
-    if np.count_nonzero(letters == ord("\n")) == len(bodies) - 1:
-        lengths = np.ones(len(bodies), np.int64)
-    else:
-        ended = pc.ends_with(bodies, "\n").to_numpy(zero_copy_only=False)
-        lengths = pc.count_substring(bodies, "\n").to_numpy().astype(np.int64) + ~ended
+    lengths = _line_counts(bodies, letters)
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(text),
@@ -184,6 +181,25 @@ def _csv(bodies: pa.Array, names: list[str], types: dict[str, Any]) -> tuple[pa.
     if table.num_rows != lengths.sum() or not lengths.all():
         raise NotUniform
     return table, lengths
+
+
+def _line_counts(bodies: pa.Array, letters: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The lines of each body, the last with or without a break: its own breaks among those of the joined text.
+
+    Args:
+        letters: the bodies, joined by a break between each two. They are looked through once, all together: a search in
+            each body would take a third as long as the parse of its numbers.
+    """
+    breaks = np.flatnonzero(letters == _LINE_END)
+    if len(breaks) == len(bodies) - 1:
+        return np.ones(len(bodies), np.int64)
+    sizes = pc.binary_length(bodies).to_numpy().astype(np.int64)
+    ends = np.cumsum(sizes + 1) - 1  # the place after each body, where the break between it and the next one is
+    between = np.searchsorted(breaks, ends[:-1])
+    own = np.append(between, len(breaks)) - np.insert(between + 1, 0, 0)
+    ended = (sizes > 0) & (letters[ends - 1] == _LINE_END)
+    made: NDArray[np.int64] = own + ~ended
+    return made
 
 
 def _json(texts: pa.Array, types: dict[str, str], key: str | None) -> tuple[list[Any], NDArray[np.int64]]:

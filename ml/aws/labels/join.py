@@ -141,15 +141,8 @@ class Join:
         """Fills the table of labels known at `as_of`."""
         self._tables.start_labels()
         first = _EPOCH + self._first * _MICROSECOND if self._first is not None else None
-        keys, cache = label_keys(self._bucket, first), ObjectCache(Path(self._folder.name))
-        for start in range(0, len(keys), _FILES_AT_ONCE):
-            part = keys[start : start + _FILES_AT_ONCE]
-            paths = cache.paths(self._bucket, [Listed(key=key, etag="") for key in part])
-            for key, path in zip(part, paths, strict=True):
-                try:
-                    self._tables.add_label_file(Path(path), f"s3://{self._bucket}/{key}", as_of)
-                finally:
-                    Path(path).unlink()
+        for where, path in label_paths(self._bucket, first, Path(self._folder.name)):
+            self._tables.add_label_file(path, where, as_of)
 
 
 def join(bucket: str, *, keep: Sequence[str] = ()) -> Join:
@@ -172,3 +165,20 @@ def label_keys(bucket: str, first: datetime | None) -> list[str]:
     over = {item.file.key for item in deliveries(bucket) if not item.concerns(first)}
     keys = s3_objects.keys(bucket, f"{PREFIX}/")
     return [key for key in keys if key.endswith(".parquet") and key not in over]
+
+
+def label_paths(bucket: str, first: datetime | None, folder: Path) -> Iterator[tuple[str, Path]]:
+    """The URI of each of `label_keys`, and the file as it was downloaded to `folder`, where it is until the next one.
+
+    Raises:
+        CloudError: S3 refuses or cannot be reached.
+    """
+    keys, cache = label_keys(bucket, first), ObjectCache(folder)
+    for start in range(0, len(keys), _FILES_AT_ONCE):
+        part = keys[start : start + _FILES_AT_ONCE]
+        paths = cache.paths(bucket, [Listed(key=key, etag="") for key in part])
+        for key, path in zip(part, map(Path, paths), strict=True):
+            try:
+                yield f"s3://{bucket}/{key}", path
+            finally:
+                path.unlink()
