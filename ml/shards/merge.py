@@ -82,7 +82,7 @@ def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: 
             by_day.setdefault(number, Counter()).update(dict(enumerate(numbers)))
         for number, found_labels in labelled.items():
             label_counts[number] = label_counts[number] + found_labels if number in label_counts else found_labels
-    rows = [(number, *(found[place] for place in range(3))) for number, found in by_day.items()]
+    rows = [(number, found[0], found[1], found[2]) for number, found in by_day.items()]
     days_ = traffic.days_of(request, [Answered(days=rows, labelled=b"")])
     mature = (label_counts[number] for number, day in days_.items() if day.mature and number in label_counts)
     outcomes, every = reduce(add, mature, LabelCounts.of(request.model, [])), tuple(days_.values())

@@ -129,7 +129,7 @@ def test_thousand_instances_take_the_memory_of_fifty(bucket: str, tmp_path: Path
         idle = range(request.instances, instances + 1)
         every = files | {f"algo-{number}/{COUNTS}": nothing for number in idle}
         tracemalloc.start()
-        found = merge(replace(request, instances=instances), every, lambda name, every=every: bytes(every[name]))
+        found = merge(replace(request, instances=instances), every, every.__getitem__)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert plain(found) == expected
