@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.benchmarks.performance.measured import Bench, Measured, script
+from ml.aws.capture import decode_pool
+from tests.benchmarks.performance import reasons
+from tests.benchmarks.performance.measured import Bench, Measured, cores, script
 
 NAMES = {
     "CSV, a row a request": "capture_read",
@@ -22,7 +24,22 @@ def measure(bench: Bench) -> list[Measured]:
     """Each form of captured lines."""
     rows = QUICK_ROWS if bench.quick else FULL_ROWS
     forms = script("capture_speed", "--rows", str(rows), "--rounds", str(bench.rounds(7, 7)))["forms"]
-    return [_row(item, bench) for item in forms]
+    found = [_row(item, bench) for item in forms]
+    return found if bench.quick else [*found, *(row for item in forms for row in _profile(item))]
+
+
+def _profile(item: dict[str, Any]) -> list[Measured]:
+    """A row for each stage and floor, for reasons.py; the parse by orjson is the peer's time."""
+    name, size = NAMES[item["form"]], f"{item['rows']:,} rows"
+    return [
+        Measured(
+            name=reasons.row_name(name, stage),
+            samples=tuple(seconds),
+            unit="threads" if stage == "threads" else "s",
+            size=size,
+        )
+        for stage, seconds in (item["stage_rounds"] | {"threads": [min(decode_pool.WORKERS, len(cores()))]}).items()
+    ]
 
 
 def _row(item: dict[str, Any], bench: Bench) -> Measured:

@@ -66,7 +66,25 @@ TRAINING = Kind(
     "read both files once by pyarrow with all threads; besides, pass over the scaled values in memory as often as the "
     "fit did, summing them with all cores; or besides the read, fit as measured, with everything else free.",
 )
-KINDS = (TRAINING,)
+CAPTURE = Kind(
+    names={name: name for name in ("capture_read", "capture_read_500", "capture_read_json", "capture_read_json_500")},
+    stages={
+        "envelopes": "envelopes: times, ids and bodies of the lines",
+        "inputs": "inputs: the numbers of the requests",
+        "answers": "answers",
+        "rows": "rows of inputs and answers",
+    },
+    limits={
+        "parse of the requests' bodies alone, one thread": lambda took: took["bodies"],
+        "the same, all threads": lambda took: took["bodies"] / took["threads"],
+        "envelopes and that parse, all threads": lambda took: (took["envelopes"] + took["bodies"]) / took["threads"],
+    },
+    about="The stages of reading captured lines, each of one thread; a reading shares groups of lines among two. The "
+    "limits are the ratios to the same parse of the lines by orjson if only this were left: the numbers of the "
+    "requests' bodies, parsed by pyarrow (CSV) or DuckDB (JSON) in one thread and divided evenly among the threads of "
+    "a reading, and besides the envelopes. orjson reads a body as one string, and no number in it.",
+)
+KINDS = (TRAINING, CAPTURE)
 
 
 def lines(rows: Sequence[dict[str, Any]], number: Callable[[float | None], str]) -> list[str]:

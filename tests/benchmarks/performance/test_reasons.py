@@ -57,3 +57,14 @@ def test_page_shows_a_profile_only_for_missed_targets() -> None:
     text = page.text(missed)
     assert text.index("Missed:") < text.index("| stage | `train_x1` |") < text.index("## Training")
     assert "profile_" not in text
+
+
+def test_limits_of_reading_are_those_of_its_threads() -> None:
+    """Two threads share the parse of the bodies at best; here that alone is slower than the target."""
+    missed = row("capture_read_500", 0.2, 0.01, target=1 / 3)
+    took = {"envelopes": 0.04, "inputs": 0.1, "answers": 0.01, "rows": 0.01, "bodies": 0.08, "threads": 2.0}
+    rows = [missed, *(row(reasons.row_name("capture_read_500", stage), seconds) for stage, seconds in took.items())]
+    text = "\n".join(reasons.lines(rows, page.number))
+    assert "| inputs: the numbers of the requests | 0.1 s, 62% |" in text
+    assert "| 0.333 | 0.03 s | 0.2 s: 0.05 | 0.08 s: 0.125 | 0.04 s: 0.25 | 0.06 s: 0.167 |" in text
+    assert "parse of the requests' bodies alone, one thread, `capture_read_500` would be 0.125." in text
