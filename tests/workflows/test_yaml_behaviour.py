@@ -19,7 +19,7 @@ VERBS = {
     "ci.yml": {"changes", "validate", "plan", "ci-status"},
     "train.yml": {"train", "propose", "record-failure"},
     "deploy.yml": {"deploy", "rollback"},
-    "deploy-staging.yml": {"deploy", "shadow", "promote"},
+    "deploy-staging.yml": {"deploy", "rollback", "shadow", "promote"},
     "drift.yml": {"labels collect", "status", "drift check", "drift request", "self-heal"},
     "infra.yml": {"infra plan", "infra apply"},
     "ci-status.yml": {"confirm-ci"},
@@ -209,7 +209,7 @@ def test_step_is_one_verb() -> None:
         assert "\n" not in script.strip(), script
         match = re.fullmatch(
             r"fraudops ((?:drift |infra |labels |site )?[a-z-]+)"
-            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose(?: --failed)?| --staging| --if-due'
+            r'(?: --outcome "\$RUNNER_TEMP/outcome\.json"| --propose(?: --failed)?(?: --staging)?| --staging| --if-due'
             r"|(?: --report)? --hand-over| --offline)?",
             script.strip(),
         )
@@ -251,6 +251,17 @@ def test_refused_label_file_stops_neither_check_nor_request() -> None:
     assert conditions[last] == conditions["Check for drift"]
     assert conditions["Import labels from the inbox"] is None
     assert str(request.raw["if"]).startswith("${{ !cancelled() && needs.check.outputs.hand_over != '' && ")
+
+
+@pytest.mark.parametrize(("file", "identifier"), [("deploy.yml", "deploy"), ("deploy-staging.yml", "stage")])
+def test_rollback_is_proposed_if_the_deployment_itself_failed(file: str, identifier: str) -> None:
+    """Not after a failure before or after it: the pointer then names what serves."""
+    found = {step["name"]: step for step in job(file, identifier).steps()}
+    assert found["Deploy"]["id"] == "deploy"
+    rollback = found["Open rollback pull request"]
+    assert rollback["if"] == "${{ failure() && steps.deploy.outcome == 'failure' }}"
+    assert rollback["run"].startswith("fraudops rollback --propose --failed")
+    assert ("--staging" in rollback["run"]) == ("--staging" in found["Deploy"]["run"])
 
 
 def test_job_without_infrastructure_is_reported_as_not_run() -> None:
