@@ -218,18 +218,23 @@ def _sample(plan: _Plan, store: ShadowStore) -> RequestSample:
             f"answered by another model, {sample.unusable:,} with an error or captured in part), so nothing can be "
             "compared"
         )
-    before = store.comparison()
-    if before is not None and _same_time(before, plan) and before["traffic"]["requests"] > sample.requests:
-        raise Refused(
-            f"{sample.requests:,} captured requests are left of the {before['traffic']['requests']:,} that {store.uri} "
-            "compares: their capture has expired or was deleted. The comparison stays as it is"
-        )
+    for uri, before in store.comparisons().items():
+        if _same_traffic(before, plan) and before["traffic"]["requests"] > sample.requests:
+            raise Refused(
+                f"{sample.requests:,} captured requests are left of the {before['traffic']['requests']:,} that {uri} "
+                "compares: their capture has expired or was deleted. The comparison stays as it is"
+            )
     return sample
 
 
-def _same_time(document: dict[str, Any], plan: _Plan) -> bool:
-    ends = document["window"]["start"], document["window"]["end"]
-    return ends == (clock.stamp(plan.start), clock.stamp(plan.end))
+def _same_traffic(document: dict[str, Any], plan: _Plan) -> bool:
+    """Whether a comparison is of the same time, with the same model in production."""
+    window, champion = document["window"], document["champion"]
+    return (window["start"], window["end"], champion["artifact_sha256"]) == (
+        clock.stamp(plan.start),
+        clock.stamp(plan.end),
+        plan.champion.artifact.sha256,
+    )
 
 
 def _document(

@@ -1,7 +1,7 @@
 """Sends copies of captured requests to staging's endpoint, and keeps its answers. Compares nothing.
 
 Each answer is stored before the run ends, so a run that was cut off goes on with the requests that have none. Requests
-that the model answered with a 5xx status are sent again by the next run.
+that the model answered with a 5xx status are sent again at the end of the run, and by the next run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ INFERENCE_ID = "shadow-"
 _REQUESTS_TOGETHER = 500
 """Stored as one object."""
 _THREADS = 8
+_ATTEMPTS = 2
+"""How often a run sends a request that is answered with a server error."""
 _SERVER_ERROR = 500
 
 
@@ -39,9 +41,11 @@ def score(name: str, version: str, requests: Sequence[CapturedRequest], store: S
     found = store.answers()
     missing = [each for each in requests if each.id not in found]
     note(f"{len(requests) - len(missing):,} of {len(requests):,} requests were scored before")
-    for place in range(0, len(missing), _REQUESTS_TOGETHER):
-        part = missing[place : place + _REQUESTS_TOGETHER]
-        found |= _score_part(name, version, part, store)
+    for _ in range(_ATTEMPTS):
+        for place in range(0, len(missing), _REQUESTS_TOGETHER):
+            part = missing[place : place + _REQUESTS_TOGETHER]
+            found |= _score_part(name, version, part, store)
+        missing = [each for each in missing if found[each.id].status >= _SERVER_ERROR]
     return {each.id: found[each.id] for each in requests}
 
 

@@ -1,18 +1,24 @@
 """What a comparison means for the promotion: one of four words, and the reason with figures. Decides no promotion.
 
-`wait` until the stated time is over; afterwards `reject` if requests were refused or failed that production answers, if
-nothing could be compared, or if fewer frauds are found beyond chance; else `no objection`, or `no objection yet` while
-labels are not mature. `wait` is said only of what more time changes; failed requests are sent again by the next run.
+`wait` until the stated time is over; afterwards `reject` if requests were refused that production answers, if nothing
+could be compared, or if fewer frauds are found beyond chance; else `no objection`, or `no objection yet` while labels
+are not mature. `wait` is said only of what more time changes. Server errors may pass and say little of the challenger:
+for a day after the time they are `wait`, and `reject` only if the requests still fail then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
+from ml import clock
 from ml.release.shadow_comparison import SIGNIFICANCE
 
 WAIT, REJECT, NO_OBJECTION, NO_OBJECTION_YET = "wait", "reject", "no objection", "no objection yet"
+_HOUR = timedelta(hours=1)
+_RETRIED = 24 * _HOUR
+"""For how long after the end of the stated time requests are sent again before their server errors count."""
 
 
 def decide(document: Mapping[str, Any]) -> tuple[str, str]:
@@ -21,13 +27,17 @@ def decide(document: Mapping[str, Any]) -> tuple[str, str]:
     missing = sum(count for status, count in errors.items() if int(status) >= 500)
     failed = (
         f"{missing:,} of {document['traffic']['sampled_requests']:,} requests that production answered were answered "
-        f"with a server error ({_statuses(errors)}), and are sent again by the next run"
+        f"with a server error ({_statuses(errors)})"
     )
+    again = f"{failed}, and are sent again by the next run"
     if not window["over"]:
         so_far = f"{window['compared_hours']:.1f} of {window['hours']} hours are compared; {_agreement(document)}"
-        return WAIT, f"{so_far}; {failed}" if missing else so_far
+        return WAIT, f"{so_far}; {again}" if missing else so_far
+    ended = datetime.fromisoformat(window["end"])
+    if missing and datetime.fromisoformat(document["at"]) < ended + _RETRIED:
+        return WAIT, f"{again}; they count against the challenger if they still fail at {clock.stamp(ended + _RETRIED)}"
     if missing:
-        return REJECT, failed
+        return REJECT, f"{failed}, still {_RETRIED // _HOUR} hours after the end of its time"
     if errors:
         return REJECT, (
             f"{sum(errors.values()):,} of {document['traffic']['sampled_requests']:,} requests that production "

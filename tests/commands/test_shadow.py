@@ -197,7 +197,7 @@ def test_run_that_was_cut_off_goes_on(env: Stages, monkeypatch: pytest.MonkeyPat
 
 
 def test_challenger_that_always_fails_is_refused(env: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its time; a deployment that removes the cause is asked again, also about what was refused."""
+    """A day after its time; a deployment that removes the cause is asked again, also about what was refused."""
     assert env.cloud is not None
     send(range(30))
     assert env.cloud.flush()
@@ -205,6 +205,8 @@ def test_challenger_that_always_fails_is_refused(env: Stages, monkeypatch: pytes
         patch.setattr(endpoint, "send", lambda *_, **__: Reply(status=500, body="no"))
         assert shadow(env.root).decision == "wait"
         after(monkeypatch, 2)
+        assert shadow(env.root).decision == "wait"
+        after(monkeypatch, 24)
         assert shadow(env.root).decision == "reject"
         with pytest.raises(Refused, match="has compared nothing: 21 of 21 requests that production answered"):
             promote(env.root)

@@ -87,6 +87,28 @@ def test_refusals_are_kept_and_server_errors_are_asked_again(challenger: Challen
     assert {name: each.status for name, each in found.items()} == {"id-1": 400, "id-2": 200}
 
 
+def test_server_error_that_passes_is_no_answer(
+    challenger: Challenger, store: ShadowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run sends the request again, once and after all others."""
+    sent: list[str] = []
+
+    def send(name: str, body: str, content_type: str | None, *, inference_id: str) -> Reply:
+        sent.append(body)
+        if body == "1" and sent.count(body) == 1:
+            return Reply(status=503, body="busy")
+        return (
+            Reply(status=503, body="busy")
+            if body == "3"
+            else challenger.send(name, body, content_type, inference_id=inference_id)
+        )
+
+    monkeypatch.setattr(endpoint, "send", send)
+    found = shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
+    assert {name: each.status for name, each in found.items()} == {"id-1": 200, "id-2": 200, "id-3": 503}
+    assert (sorted(sent[:3]), sorted(sent[3:])) == (["1", "2", "3"], ["1", "3"])
+
+
 @pytest.mark.parametrize(
     ("reply", "error", "message"),
     [

@@ -8,6 +8,8 @@ from ml.release import shadow_verdict
 from tests.release.shadow_documents import document
 
 OPEN = document()["window"] | {"over": False, "compared_hours": 4.2}
+BEFORE, AFTER = "2026-03-03T11:59:59Z", "2026-03-03T12:00:00Z"
+"""A second before a day has passed since the end of the time, and a day after it."""
 
 
 @pytest.mark.parametrize(
@@ -15,10 +17,13 @@ OPEN = document()["window"] | {"over": False, "compared_hours": 4.2}
     [
         (document(window=OPEN), "wait", "4.2 of 24 hours are compared; both decide alike on 99.20% of 1,000"),
         (document(window=OPEN, errors={"500": 2}), "wait", "2 of 800 requests that production answered were answered"),
-        (document(errors={"500": 2}), "reject", "with a server error (2 with 500), and are sent again by the next run"),
-        (document(errors={"503": 800}, rows=0), "reject", "800 of 800 requests"),
+        (document(errors={"500": 2}), "wait", "a server error (2 with 500), and are sent again by the next run; they"),
+        (document(errors={"500": 2}, at=BEFORE), "wait", "if they still fail at 2026-03-03T12:00:00Z"),
+        (document(errors={"500": 2}, at=AFTER), "reject", "(2 with 500), still 24 hours after the end of its time"),
+        (document(errors={"503": 800}, rows=0, at=AFTER), "reject", "800 of 800 requests"),
         (document(errors={"400": 9}), "reject", "9 of 800 requests that production answered were refused (9 with 400)"),
-        (document(errors={"400": 9, "503": 1}), "reject", "1 of 800 requests"),
+        (document(errors={"400": 9, "503": 1}), "wait", "1 of 800 requests"),
+        (document(errors={"400": 9, "503": 1}, at=AFTER), "reject", "1 of 800 requests"),
         (document(window=OPEN, errors={"400": 9}), "wait", "4.2 of 24 hours"),
         (document(), "no objection yet", "labels are not mature (0 of 1000 rows have a label, 98% are needed)"),
         (document(rows=0), "reject", "no transaction has an answer of both, so nothing was compared"),
@@ -29,7 +34,7 @@ OPEN = document()["window"] | {"over": False, "compared_hours": 4.2}
     ],
 )
 def test_decision_and_reason(found: dict[str, object], decision: str, reason: str) -> None:
-    """Time comes first, then errors, then labels; only a loss beyond chance is one. Nothing waits after the time."""
+    """Time comes first, then errors, then labels; only a loss beyond chance is one. A day is for server errors."""
     said = shadow_verdict.decide(found)
     assert said[0] == decision
     assert reason in said[1]
