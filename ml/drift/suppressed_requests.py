@@ -2,7 +2,8 @@
 
 Git has the requests that were created; what held another one back is otherwise only in the summary of a workflow run,
 which GitHub deletes. A drift check that hands its decisions over knows the limits that Git and the labels set, and not
-what the other job finds on GitHub: a pull request that was closed is not recorded then.
+what the other job finds on GitHub: a pull request that was closed is not recorded then, and the circuit breaker counts
+as open until Git says otherwise.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ def by_limits(
 def _held_back(
     case: DriftCase, window: TrainingWindow | NotEnoughLabels, log: RequestLog, limits: RequestLimits
 ) -> RequestOutcome | None:
-    if case.name in log.requests or limits.open_request(case) is not None:
+    exists = case.name in log.requests
+    if log.resolutions.of(case.name) is None if exists else limits.open_request(case) is not None:
         return None
+    # Also by the failure that resolved this request: from then on it asks for a retrain and gets none.
     if failures := limits.gate_failures(case):
         return suppressed(case, f"the circuit breaker is open: {len(failures)} models failed the gate")
+    if exists:
+        return None
     if (outcome := limits.cooldown(case) or limits.monthly_cap(case)) is not None:
         return outcome
     if isinstance(window, NotEnoughLabels):

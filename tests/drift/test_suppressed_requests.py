@@ -55,6 +55,21 @@ def test_circuit_breaker_holds_a_request_back(env: MonitoredEndpoint) -> None:
     assert reason == "the circuit breaker is open: 3 models failed the gate"
 
 
+def test_request_that_opened_the_circuit_breaker_is_held_back_by_it(env: MonitoredEndpoint) -> None:
+    """While it is open, Git has its outcome, and afterwards its drift goes on without a retrain."""
+    for month in (2, 3):
+        name = f"20260{month}01T000000Z-data-drift"
+        commit_request(env, name, at=f"2026-0{month}-01T06:00:00Z")
+        resolve(env, name, gate_failed=True, at=f"2026-0{month}-02T06:00:00Z")
+    commit_request(env, NAMES["data"], at="2026-05-01T05:00:00Z")
+    assert held_back(env, due()) == []
+    resolve(env, NAMES["data"], gate_failed=True, at="2026-05-01T05:10:00Z")
+    (reason,) = held_back(env, due())
+    assert reason == "the circuit breaker is open: 3 models failed the gate"
+    (created,) = create_requests(env)
+    assert (created.request, created.state) == (NAMES["data"], "circuit breaker open")
+
+
 def test_suppressed_request_is_recorded_with_its_first_time(env: MonitoredEndpoint) -> None:
     """The next day's check finds the same; a request that was created is not recorded."""
     commit_request(env, OLD, at="2026-04-01T06:00:00Z")
