@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -42,6 +43,8 @@ _REJECTED = (
 """AWS's codes for credentials that are expired or wrong. Source: IAM, "Common errors"; S3, "Error responses"."""
 ATTEMPTS = 8
 """Maximum number of attempts of a call before it fails."""
+_creation = threading.RLock()
+"""Held while a client is created: a session cannot create clients safely in several threads."""
 
 
 class NotSignedIn(CloudError):
@@ -70,20 +73,10 @@ def client(service: str, *, attempts: int = ATTEMPTS) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -> Any:
-    import boto3.session
-    import botocore.session
     from botocore.config import Config
 
-    with explained(f"creating a client of {service}"):
-        where = region()
-        # A session of its own: boto3's default session cannot create clients safely in several threads.
-        shared = _workflow_credentials(where, _environment) if oidc_credentials.wanted() else None
-        own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
-        own.register_component("data_loader", _loader())
-        own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
-        own.register("needs-retry", functools.partial(_retry_incomplete, attempts_allowed=attempts))
-        make: Any = boto3.session.Session(region_name=where, botocore_session=own).client
-        return make(
+    with explained(f"creating a client of {service}"), _creation:
+        made: Any = _session(region(), _environment).client(
             service,
             config=Config(
                 retries={"mode": "adaptive", "total_max_attempts": attempts},
@@ -92,6 +85,24 @@ def _client(service: str, attempts: int, _environment: tuple[str | None, ...]) -
                 user_agent_extra="app/fraudops",
             ),
         )
+        made.meta.events.register("needs-retry", functools.partial(_retry_incomplete, attempts_allowed=attempts))
+        return made
+
+
+@functools.lru_cache(maxsize=8)
+def _session(region: str | None, _environment: tuple[str | None, ...]) -> Any:
+    """The boto3 session of all clients of an identity: creating one takes as long as creating a client.
+
+    Sharing it also shares the credentials, so that a job assumes its role once an hour and not once per service.
+    """
+    import boto3.session
+    import botocore.session
+
+    shared = oidc_credentials.credentials(region) if oidc_credentials.wanted() else None
+    own: Any = oidc_credentials.session(shared) if shared is not None else botocore.session.get_session()
+    own.register_component("data_loader", _loader())
+    own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+    return boto3.session.Session(region_name=region, botocore_session=own)
 
 
 def _retry_incomplete(
@@ -158,16 +169,10 @@ def parse_time(value: Any) -> datetime:
     return parsed
 
 
-@functools.lru_cache(maxsize=8)
-def _workflow_credentials(region: str | None, _environment: tuple[str | None, ...]) -> Any:
-    """Credentials shared by all clients, so that a job assumes its role once an hour and not once per service."""
-    return oidc_credentials.credentials(region)
-
-
 def renew() -> None:
     """Clears the client cache, so that the next client reads the credentials again: a wait may outlast a session."""
     _client.cache_clear()
-    _workflow_credentials.cache_clear()
+    _session.cache_clear()
 
 
 @contextmanager

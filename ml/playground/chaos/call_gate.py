@@ -11,15 +11,19 @@ import builtins
 import errno
 import http.client
 import io
+import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.retries.bucket import TokenBucket
+
+_READS = frozenset({"cat-file", "ls-tree", "rev-parse"})
+_FULL_ID = re.compile(r"[0-9a-f]{40}(?:\^\{commit\}|:.+)?", re.DOTALL)
 
 
 class Interrupted(BaseException):
@@ -55,6 +59,8 @@ class CallGate:
         """Calls, and files that were opened for writing, so far."""
         self.fired = False
         """Whether the interruption or the full disk was met."""
+        self._answers: dict[tuple[str, ...], Any] = {}
+        """What Git answered to questions about objects that never change. Each is a call all the same."""
         self._offset = 0.0
         self._thread = 0
         self._started: set[threading.Thread] = set()
@@ -136,7 +142,12 @@ class CallGate:
             if not self._here:
                 return original(*arguments, **named)
             self._before_call()
-            result = original(*arguments, **named)
+            question = _repeatable(arguments, named)
+            result = self._answers.get(question) if question else None
+            if result is None:
+                result = original(*arguments, **named)
+                if question and result.returncode == 0:
+                    self._answers[question] = result
             self._interrupt(after=True)
             return result
 
@@ -184,3 +195,18 @@ class CallGate:
             return original(file, mode, *arguments, **named)
 
         return opening
+
+
+def _repeatable(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The folder and the command if Git answers the same whenever it answers: all revisions are full object ids."""
+    if len(arguments) != 1 or named.get("input") or not isinstance(arguments[0], list):
+        return None
+    words = [str(word) for word in arguments[0]]
+    name = next((place for place, word in enumerate(words) if word in _READS), None)
+    if name is None or words[0] != "git":
+        return None
+    rest = words[name + 1 : words.index("--") if "--" in words else None]
+    revisions = [word for word in rest if not word.startswith("-") and word != "blob"]
+    if not revisions or not all(map(_FULL_ID.fullmatch, revisions)):
+        return None
+    return str(named.get("cwd")), *words

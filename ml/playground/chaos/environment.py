@@ -50,6 +50,8 @@ _SETTINGS: Mapping[Path, Mapping[str, Any]] = {
 """Settings for little data: what is tested here is the loop, not the model."""
 _RESULTS = ("executions/", "code/")
 """Prefixes of the lake that are kept: the results of jobs, to which the step cache points, and their code."""
+_ADDRESS = "http://address.invalid/repository.git"
+"""In a kept clone, in place of the emulator's address."""
 _PERSON_SECONDS = 3_600
 """How long a person waits for an answer; PyGithub waits 15 s, which a machine that runs other things may take."""
 _VARIABLES = ("AWS_", "GITHUB_", "GIT_", "FRAUDOPS_", "RUNNER_")
@@ -78,6 +80,10 @@ class ChaosEnvironment:
         """The workflow dispatches of the current run: workflow, inputs."""
         self._started_on: list[tuple[str, str]] = []
         """Workflow and commit of each."""
+        self.read: dict[str, dict[str, Any]] = {}
+        """What the commits of main say, by id, as `observation` reads it."""
+        self._clones: dict[str, Path] = {}
+        """Checkouts by the refs of the repository. Commits have the run's dates, so that most runs have the same."""
         self._jobs = self._runs = 0
         self._kept: set[tuple[str, str]] = set()
         self._serves = False
@@ -160,8 +166,7 @@ class ChaosEnvironment:
         """A new checkout of main with the environment of a job: what a run of a workflow begins with."""
         self._jobs += 1
         self.root = self.folder / f"job-{self._jobs}"
-        address = f"{self.github.url}/{NAME}.git"
-        self._git(self.folder, *self._signed(), "clone", "-q", address, str(self.root))
+        self._clone()
         token = self.github.token(BOT, permissions=_GRANTS, repository=NAME)  # type: ignore[arg-type] # literal values
         os.environ |= {
             "GITHUB_API_URL": self.github.api_url,
@@ -174,6 +179,24 @@ class ChaosEnvironment:
             "RUNNER_TOOL_CACHE": str(self._folder / "tools"),
             "FRAUDOPS_TOKEN_FIRES": "false",
         }
+
+    def _clone(self) -> None:
+        """Copies a clone with the same refs, if there is one; only its address is another."""
+        address = f"{self.github.url}/{NAME}.git"
+        refs = self._git(self.main, "for-each-ref", "refs/heads", "refs/tags")
+        if refs not in self._clones:
+            clone = self._folder / f"clone-{len(self._clones)}"
+            self._git(self._folder, *self._signed(), "clone", "-q", "--template=", address, str(clone))
+            settings = clone / ".git/config"
+            settings.write_text(settings.read_text("utf-8").replace(address, _ADDRESS), "utf-8")
+            self._clones[refs] = clone
+        shutil.copytree(self._clones[refs], self.root, symlinks=True)
+        settings = self.root / ".git/config"
+        settings.write_text(settings.read_text("utf-8").replace(_ADDRESS, address), "utf-8")
+
+    def tip(self) -> str:
+        """The commit of main on GitHub."""
+        return self._git(self.main, "rev-parse", f"refs/heads/{BRANCH}")
 
     def merge(self, number: int) -> None:
         """Merges a pull request as a person."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -188,7 +188,7 @@ class Loop:
             state = observe(environment, playing.runs)
             playing.runs.append(run if run.error else VerbRun(verb=run.verb, reached=stage.reached(state)))
             if faults or run.error:
-                state = observe(environment, playing.runs)
+                state = replace(state, runs=tuple(playing.runs))
                 playing.violations += invariants.check(state, invariants.ALWAYS)
             if not run.error:
                 return state

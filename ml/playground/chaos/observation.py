@@ -11,7 +11,7 @@ from typing import Any
 
 from ml import config
 from ml.gitops import approvals, rollbacks
-from ml.playground.chaos.environment import BRANCH, ChaosEnvironment
+from ml.playground.chaos.environment import ChaosEnvironment
 from ml.playground.chaos.invariants import State, VerbRun
 
 _RECORDS = ("model-config/approvals", "model-config/retrain-requests", "model-config/gate-failures")
@@ -34,6 +34,14 @@ def observe(environment: ChaosEnvironment, runs: Sequence[VerbRun]) -> State:
 
 
 def _of_git(environment: ChaosEnvironment) -> dict[str, Any]:
+    """What main says. It is read once for each commit: most runs have the same ones, since dates are part of a run."""
+    tip = environment.tip()
+    if tip not in environment.read:
+        environment.read[tip] = _read(environment, tip)
+    return environment.read[tip]
+
+
+def _read(environment: ChaosEnvironment, tip: str) -> dict[str, Any]:
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(environment.main), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -41,16 +49,14 @@ def _of_git(environment: ChaosEnvironment) -> dict[str, Any]:
     def parsed(path: str, revision: str, model: Any) -> Any:
         return config.parse(git("show", f"{revision}:{path}"), Path(path), model)
 
-    files = git("ls-tree", "-r", "--name-only", BRANCH, "--", *_RECORDS).splitlines()
+    files = git("ls-tree", "-r", "--name-only", tip, "--", *_RECORDS).splitlines()
     records = [name for name in files if name.endswith(".yaml")]
-    approved = [parsed(path, BRANCH, config.ApprovalRecord) for path in records if path.startswith(_RECORDS[0])]
-    failures = [parsed(path, BRANCH, config.GateFailureRecord) for path in records if path.startswith(_RECORDS[2])]
-    history = git("log", "--first-parent", "--reverse", "--format=%H", BRANCH, "--", str(config.SERVING)).split()
+    approved = [parsed(path, tip, config.ApprovalRecord) for path in records if path.startswith(_RECORDS[0])]
+    failures = [parsed(path, tip, config.GateFailureRecord) for path in records if path.startswith(_RECORDS[2])]
+    history = git("log", "--first-parent", "--reverse", "--format=%H", tip, "--", str(config.SERVING)).split()
     pointers = [parsed(str(config.SERVING), commit, config.ServingFile).approval for commit in history]
     # -m: against each parent, so that a merge that changes a record is seen too.
-    changed = git(
-        "log", "-m", "--first-parent", "--diff-filter=MD", "--name-only", "--format=", BRANCH, "--", *_RECORDS
-    )
+    changed = git("log", "-m", "--first-parent", "--diff-filter=MD", "--name-only", "--format=", tip, "--", *_RECORDS)
     return {
         "pointer": pointers[-1] if pointers else None,
         "pointers": [number for number in pointers if number is not None],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from ml.playground.chaos import captured_month
+from ml.playground.chaos import captured_month, drawn_pictures
 from ml.playground.chaos.environment import ChaosEnvironment
 from ml.playground.chaos.loop import Loop, Result, Scene, Training
 from ml.playground.chaos.watch import Watch
@@ -43,19 +45,34 @@ def run(
             log = Path(folder) / "verbs.log"
             flush = {"flush_seconds": captured_month.FLUSH_SECONDS} if scene == "watch" else {}
             with (
+                drawn_pictures.kept(),
                 ChaosEnvironment(source, Path(folder), **flush) as environment,
                 log.open("w", encoding="utf-8") as output,
             ):
                 loop = Loop(environment, _scene(environment, scene))
-                for seed in left[start : start + _RUNS_OF_AN_ENVIRONMENT]:
-                    with contextlib.redirect_stderr(output):
-                        result = loop.run(seed)
-                    played.append(result)
-                    if results is not None:
-                        with results.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(result.as_json()) + "\n")
-                    each(result)
+                with contextlib.redirect_stderr(output):
+                    loop.learn()
+                with _kept_objects():
+                    for seed in left[start : start + _RUNS_OF_AN_ENVIRONMENT]:
+                        with contextlib.redirect_stderr(output):
+                            result = loop.run(seed)
+                        played.append(result)
+                        if results is not None:
+                            with results.open("a", encoding="utf-8") as file:
+                                file.write(json.dumps(result.as_json()) + "\n")
+                        each(result)
     return played
+
+
+@contextmanager
+def _kept_objects() -> Iterator[None]:
+    """Excludes what exists now from garbage collection: millions of objects of service models, which all runs use."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _scene(environment: ChaosEnvironment, name: SceneName) -> Scene:

@@ -89,3 +89,31 @@ def test_full_disk_fails_the_numbered_write_only(tmp_path: Path) -> None:
         assert (tmp_path / "one").read_text() == "1"
         (tmp_path / "three").write_text("3")
     assert (gate.fired, gate.files) == (True, 3)
+
+
+def test_question_about_an_object_is_answered_once_and_counts_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may change, and what Git has not found, is asked again."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, int("b" * 40 in command[-1]), b"answer", b"")
+
+    def ask(command: list[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, cwd=folder, input=b"", check=False)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    gate = CallGate(lambda: None)
+    tree = ["git", "-c", "core.quotePath=false", "ls-tree", "-r", "a" * 40, "--", "model-config"]
+    known, missing = ["git", "rev-parse", "--verify", f"{'a' * 40}^{{commit}}"], ["git", "rev-parse", "b" * 40]
+    moving = [["git", "rev-parse", "HEAD"], ["git", "rev-parse", "--show-toplevel"], ["git", "log", "a" * 40]]
+    commands = [tree, known, missing, *moving]
+    with gate.opened():
+        for _ in range(2):
+            for command in commands:
+                assert ask(command, tmp_path).stdout == b"answer"
+        ask(known, tmp_path / "other")
+    assert gate.calls == 13
+    assert asked == [*commands, missing, *moving, known]

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ml.aws import session
+from ml.gitops.remote import Remote
+from ml.gitops.repository import Repository
 from ml.playground.chaos import shard
 from ml.playground.chaos.environment import ChaosEnvironment
 from ml.playground.chaos.loop import Loop, Training
@@ -36,6 +38,20 @@ def loop(learned: Loop) -> Loop:
     """The same with new clients, as in a process of its own."""
     session.renew()
     return learned
+
+
+def test_copied_checkout_is_a_clone_of_the_run(environment: ChaosEnvironment) -> None:
+    """The second one of the same commits: clean, at main's tip, with the address of this run's server."""
+    environment.reset()
+    first = environment.root
+    environment.checkout()
+    assert first != environment.root
+    for root in (first, environment.root):
+        repository = Repository(root)
+        assert (repository.head(), repository.branch(), repository.dirty()) == (environment.tip(), "main", [])
+        remote = Remote(repository)
+        assert remote.fetch("main") == environment.tip()
+        assert f"{environment.github.url}/acme/fraudops.git" in (root / ".git/config").read_text("utf-8")
 
 
 @pytest.mark.parametrize("seed", [3, 13, 18])

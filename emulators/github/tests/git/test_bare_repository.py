@@ -105,3 +105,27 @@ def test_unrelated_histories_have_no_base_both_times(repository: BareRepository,
     """git ends with 1, which is its answer and no failure."""
     one, other = commit("one"), commit("other")
     assert [repository.merge_base(one, other) for _ in range(2)] == [None, None]
+
+
+def test_repository_that_is_created_again_keeps_its_settings(tmp_path: Path) -> None:
+    """They are written once, and git reads them."""
+    for _ in range(2):
+        repository = BareRepository.create(tmp_path / "fraud.git", default_branch="main")
+    assert repository.text("config", "--get-all", "receive.hideRefs") == "refs/pull/"
+    assert repository.text("config", "--get-all", "http.receivepack") == "true"
+    assert Path(repository.text("config", "--get", "core.hooksPath")).name == "hooks"
+
+
+def test_ref_is_found_in_its_file_and_among_the_packed_ones(repository: BareRepository, commit: Commit) -> None:
+    """A moved ref counts before its packed value; what is no ref, or leaves the folder, is none."""
+    first = commit("one")
+    second = commit("two", first)
+    repository.update("refs/heads/main", first, ZERO)
+    assert repository.branch("main") == first
+    repository.run("pack-refs", "--all")
+    assert repository.branch("main") == first
+    repository.update("refs/heads/main", second, first)
+    assert repository.branch("main") == second
+    assert [repository.ref(name) for name in ("refs/heads", "refs/heads/../../config", "refs/heads/none")] == [None] * 3
+    repository.update("refs/heads/main", ZERO, second)
+    assert repository.branch("main") is None

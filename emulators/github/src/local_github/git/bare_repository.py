@@ -40,6 +40,20 @@ _REPEATABLE = frozenset({"cat-file", "diff-tree", "log", "ls-tree", "merge-base"
 _FULL_ID = re.compile(r"[0-9a-f]{40}(?:\.\.[0-9a-f]{40}|\^\{(?:commit|tree)\})?")
 _KEPT_ANSWERS = 4096
 
+_SETTINGS = """
+[http]
+\treceivepack = true
+[uploadpack]
+\tallowReachableSHA1InWant = true
+\tallowFilter = true
+[receive]
+\thideRefs = refs/pull/
+[core]
+\thooksPath = "{hooks}"
+\tlogAllRefUpdates = true
+[gc]
+\tauto = 0
+"""
 _STATUS = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "C": "copied", "T": "changed"}
 
 
@@ -71,16 +85,11 @@ class BareRepository:
         path.mkdir(parents=True, exist_ok=True)
         repository = cls(path)
         repository.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", "--template=", ".")
-        for key, value in {
-            "http.receivepack": "true",
-            "uploadpack.allowReachableSHA1InWant": "true",
-            "uploadpack.allowFilter": "true",
-            "receive.hideRefs": "refs/pull/",
-            "core.hooksPath": str(_HOOKS),
-            "core.logAllRefUpdates": "true",
-            "gc.auto": "0",
-        }.items():
-            repository.run("config", key, value)
+        hooks = str(_HOOKS).replace("\\", "\\\\").replace('"', '\\"')
+        settings, own = path / "config", _SETTINGS.format(hooks=hooks)
+        present = settings.read_text("utf-8")
+        if own not in present:  # as text: seven processes would take longer than everything else here
+            settings.write_text(present + own, "utf-8")
         if source:
             repository.fetch(source, "refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
         return repository
@@ -137,8 +146,21 @@ class BareRepository:
 
     def ref(self, name: str) -> str | None:
         """The object id of the full ref `name`; None if the ref does not exist."""
+        if (found := self._loose_ref(name)) is not None:
+            return found
         process = self._process(["show-ref", "--verify", "--hash", "--", name])
         return process.stdout.decode().strip() if process.returncode == 0 else None
+
+    def _loose_ref(self, name: str) -> str | None:
+        """The object id in the file of a ref, which counts before the packed ones; None if there is no plain one."""
+        if not name.startswith("refs/") or not _is_plain(name):
+            return None
+        try:
+            content = (self.path / name).read_bytes()
+        except (OSError, ValueError):  # no such file, a folder, or no possible name of a file
+            return None
+        found = content.removesuffix(b"\n").decode("ascii", "replace")
+        return found if _is_sha(found) else None
 
     def branch(self, name: str) -> str | None:
         """The tip of a branch; None if it does not exist."""
