@@ -49,10 +49,16 @@ class Commit:
 
 
 class Repository:
-    """The Git repository whose working tree is at `root`."""
+    """The Git repository whose working tree is at `root`.
+
+    An instance remembers which ids are commits and what files have been at them: neither ever changes. Names of
+    branches and tags are looked up each time.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._commits: set[str] = set()
+        self._contents: dict[tuple[str, str], bytes | None] = {}
 
     @classmethod
     def find(cls, start: Path) -> Repository:
@@ -76,8 +82,13 @@ class Repository:
 
     def resolve(self, revision: str) -> str | None:
         """The commit that `revision` (a branch, tag or id) names; None if there is none."""
+        if revision in self._commits:
+            return revision
         result = self._attempt(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
-        return result.stdout.decode().strip() if result.returncode == 0 else None
+        if result.returncode != 0:
+            return None
+        self._commits.add(commit := result.stdout.decode().strip())
+        return commit
 
     def commit_of(self, revision: str) -> str:
         """As `resolve`, but a missing revision is a GitError."""
@@ -96,10 +107,13 @@ class Repository:
 
     def show(self, revision: str, path: str | Path) -> bytes | None:
         """The content of the file `path` at `revision`; None if that commit has no such file."""
-        commit = self.commit_of(revision)
-        if str(path) not in self.files(commit, path):
-            return None
-        return self._output(["cat-file", "blob", f"{commit}:{path}"])
+        commit, name = self.commit_of(revision), str(path)
+        if (commit, name) not in self._contents:
+            result = self._attempt(["cat-file", "blob", f"{commit}:{name}"])
+            if result.returncode != 0 and name in self.files(commit, name):
+                raise GitError(f"git cat-file in {self.root}: {_explain(result)}")
+            self._contents[commit, name] = result.stdout if result.returncode == 0 else None
+        return self._contents[commit, name]
 
     def export(self, revision: str, folder: Path, *paths: str | Path) -> None:
         """Writes the files below `paths` as they are at `revision` to `folder`, which exists."""

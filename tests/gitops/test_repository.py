@@ -45,6 +45,35 @@ def test_show_reads_the_commit_and_not_the_working_tree(workspace: GitWorkspace)
     assert repository.files("main", "a b") == ["a b/ü.txt"]
 
 
+def test_show_asks_git_once_for_a_file_at_a_commit(
+    workspace: GitWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id is looked up once and a file is read once, missing or not; a branch is looked up each time."""
+    first, trace = workspace.write({"x": "1"}, "One"), tmp_path / "trace"
+    repository = Repository(workspace.root)
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    assert [repository.show(first, name) for name in ("x", "x", "absent", "absent")] == [b"1", b"1", None, None]
+    assert _commands(trace) == ["rev-parse", "cat-file", "cat-file", "ls-tree"]
+    trace.unlink()
+    assert repository.show("main", "x") == b"1"
+    assert _commands(trace) == ["rev-parse"]
+    workspace.write({"x": "2"}, "Two")
+    assert repository.show("main", "x") == b"2"
+    assert repository.show(first, "x") == b"1"
+
+
+def _commands(trace: Path) -> list[str]:
+    return [line.split()[5] for line in trace.read_text().splitlines() if "trace: built-in: git " in line]
+
+
+def test_show_refuses_what_is_no_file(workspace: GitWorkspace) -> None:
+    """A submodule has a path but no content, which is not the same as a missing file."""
+    workspace.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
+    workspace.git("commit", "-qm", "Add a submodule")
+    with pytest.raises(GitError, match="git cat-file in"):
+        workspace.repository.show("HEAD", "module")
+
+
 def test_export_writes_the_files_of_the_commit(workspace: GitWorkspace, tmp_path: Path) -> None:
     """Edited and new files of the working tree are not those of the commit; other folders stay out."""
     commit = workspace.write({"c/file": "one", "c/d/deep": "1", "other": "1"}, "Files")
