@@ -6,6 +6,8 @@ nothing.
 
 from __future__ import annotations
 
+import copy
+import functools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ MAX_SIZE = 1_000_000
 MAX_PROBLEM = 300
 """Characters of a problem in a message."""
 _MAX_VALUE = 80  # characters of a value in a message
+# A verb reads the same settings and records at many places and commits, and PyYAML takes tens of milliseconds for each.
+_KEPT_DOCUMENTS = 256
+_MAX_KEPT = 20_000  # characters of a text whose document is kept
 
 
 class YamlInvalid(ValueError):
@@ -88,11 +93,16 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def load(text: str) -> Any:
-    """The document in `text`; None if it is empty.
+    """The document in `text`, the caller's own; None if it is empty. Short texts are parsed once per process.
 
     Raises:
         YamlInvalid: it is not YAML, has two documents, a value that its tag does not allow, or exceeds a limit.
     """
+    return copy.deepcopy(_kept(text)) if len(text) <= _MAX_KEPT else _parse(text)[1]
+
+
+@functools.lru_cache(_KEPT_DOCUMENTS)
+def _kept(text: str) -> Any:
     return _parse(text)[1]
 
 

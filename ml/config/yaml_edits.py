@@ -5,7 +5,6 @@ It changes values that exist and that are written in one line or in brackets. It
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def set_values(text: str, path: Path, changes: Mapping[str, Any]) -> str:
 
 def _set_value(text: str, path: Path, key: str, value: Any) -> str:
     try:
-        root, expected = yaml_documents.compose(text), copy.deepcopy(yaml_documents.load(text))
+        root, expected = yaml_documents.compose(text), yaml_documents.load(text)
     except YamlInvalid as error:
         raise ConfigError(f"{path}: {yaml_documents.explain(error)}") from error
     *parents, last = key.split(".")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +35,30 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"# a\ncaf\xe9: 1\n")
     with pytest.raises(ConfigError, match=r"a\.yaml: line 2: must be UTF-8 \(byte 7 is not\)"):
         config.read(tmp_path, Path("a.yaml"), config.GateFile)
+
+
+def test_text_is_parsed_once_and_each_document_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of a document is not in the next one of the same text; an error comes again, and a long text is parsed
+    again."""
+    text, parsed, original = "once: [1, {two: 2026-01-01T00:00:00Z}]\n", [], yaml.SafeLoader.get_single_node
+
+    def count(loader: yaml.SafeLoader) -> Any:
+        parsed.append(loader)
+        return original(loader)
+
+    monkeypatch.setattr(yaml.SafeLoader, "get_single_node", count)
+    first = yaml_documents.load(text)
+    first["once"][1]["three"] = 3
+    del first["once"][0]
+    assert yaml_documents.load(text) == {"once": [1, {"two": datetime(2026, 1, 1, tzinfo=UTC)}]}
+    assert len(parsed) == 1
+    for _ in range(2):
+        with pytest.raises(yaml_documents.YamlInvalid, match="given twice"):
+            yaml_documents.load("once: 1\nonce: 2\n")
+    long = f"# {'x' * 20_000}\nlong: [1]\n"
+    yaml_documents.load(long)["long"].clear()
+    assert yaml_documents.load(long) == {"long": [1]}
+    assert len(parsed) == 5
 
 
 def test_every_problem_has_its_line() -> None:
