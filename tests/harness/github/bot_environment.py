@@ -19,6 +19,7 @@ from ml.aws import registry
 from ml.commands.propose import propose
 from ml.gitops import approvals, serving_pointer
 from ml.training.gate_result import GateResult
+from tests.harness import evaluation_pictures
 from tests.harness.git.repositories import GitWorkspace
 from tests.harness.github.emulator import NAME, Hub
 from tests.harness.platform.served import ServedPlatform
@@ -157,6 +158,7 @@ class BotEnvironment:
 
 def around(env: ServedPlatform, server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
     """The repository on that GitHub emulator, in the environment of a workflow's step."""
+    evaluation_pictures.keep(monkeypatch)
     hub = Hub.around(server, env.workspace)
     bot = BotEnvironment(env=env, hub=hub, folder=folder)
 
