@@ -272,6 +272,7 @@ def test_daily_test_finds_concept_drift_before_labels_are_mature(env: MonitoredE
     assert found.concept_alarm.onset == datetime(2026, 3, 1, tzinfo=UTC)
     assert (found.causes, found.windows[-1].verdicts, metric("ConceptAlarm")) == (("concept",), ("none",), 1)
     assert "**Concept drift since 2026-03-01** by the daily test" in env.summary
+    assert "### Drift: alarm of the daily test; tests of the whole window: none" in env.summary
     assert [each.state for each in found.requests] == ["suppressed"]  # two labelled days have too few frauds to test on
     env.at("2026-03-08T05:17:00Z")
     (asked,) = check(env.root).requests

@@ -12,9 +12,10 @@ import pytest
 from ml import config, render
 from ml.aws.labels import scored_row_labels, store
 from ml.aws.session import client
-from ml.drift import concept_alarm
+from ml.drift import concept_alarm, request_evidence
 from ml.drift.window_monitor import Monitor
 from ml.gitops.repository import Repository
+from ml.model.drift.sequential_fraud_rate_test import RateEvidence
 from tests.harness.platform.monitored import ADAPTED_SCORER, BUCKET, ROWS_A_DAY, MonitoredEndpoint
 from tests.harness.platform.served import ENDPOINT
 
@@ -165,3 +166,21 @@ def test_at_most_a_year_is_tested(env: MonitoredEndpoint) -> None:
     assert result.end - result.start == timedelta(days=365)
     assert (result.fired, result.evidence.stratum) == (False, None)
     json.loads(render.as_json(result))
+
+
+@pytest.mark.parametrize(
+    ("stratum", "rows"),
+    [("passed rows", "rows without an alert"), ("amount >= 365", "rows in amount >= 365")],
+)
+def test_alarm_says_in_which_rows_the_frauds_are(stratum: str, rows: str) -> None:
+    """A request and a summary are read by people who do not know the name of a stratum."""
+    evidence = RateEvidence(
+        log_evidence=20.0, alpha=0.01, stratum=stratum, onset=date(2026, 7, 1), frauds=12, rows=4000, reference=0.001
+    )
+    alarm = concept_alarm.ConceptAlarm(
+        approval=1, artifact_sha256="a" * 64, start=datetime(2026, 6, 1, tzinfo=UTC),
+        end=datetime(2026, 7, 7, tzinfo=UTC), fired=True, evidence=evidence, ended=None, counts="s3://lake/x.json",
+    )  # fmt: skip
+    assert request_evidence.alarm_detail(alarm) == (
+        f"12 known frauds of 4,000 {rows}, 0.003 where the reference has 0.001 (p < 0.001, limit 0.01)"
+    )
