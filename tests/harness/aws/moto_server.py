@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from local_aws import http_server, moto_patches
+from local_aws.server import ACCOUNT
 from moto.server import DomainDispatcherApplication, create_backend_app
 
 
@@ -40,6 +41,13 @@ def make_bucket(name: str) -> str:
 
     client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     return name
+
+
+def store(bucket: str, key: str, content: bytes) -> None:
+    """Stores an object without a request, which takes most of the time of storing it."""
+    from moto.s3.models import s3_backends
+
+    s3_backends[ACCOUNT]["aws"].put_object(bucket, key, content)
 
 
 def reset(url: str) -> None:

@@ -28,6 +28,7 @@ from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.run_kinds import ADAPT, FIT
 from ml.model.scorer import Scorer
+from tests.harness.aws import moto_server
 from tests.harness.columns import ULB_TIME, ulb_columns
 from tests.harness.git import repositories
 from tests.harness.github import bot_environment
@@ -267,7 +268,7 @@ class MonitoredEndpoint:
             "eventVersion": "0",
         }
         key = f"capture/{ENDPOINT}/AllTraffic/{moment:%Y/%m/%d/%H}/{name}.jsonl"
-        client("s3").put_object(Bucket=self.bucket, Key=key, Body=json.dumps(line).encode() + b"\n")
+        moto_server.store(self.bucket, key, json.dumps(line).encode() + b"\n")
 
     def requests(self) -> list[str]:
         """The requests on main."""
