@@ -75,9 +75,8 @@ CAPTURE = Kind(
         "rows": "rows of inputs and answers",
     },
     limits={
-        "parse of the requests' bodies alone, one thread": lambda took: took["bodies"],
-        "the same, all threads": lambda took: took["bodies"] / took["threads"],
-        "envelopes and that parse, all threads": lambda took: (took["envelopes"] + took["bodies"]) / took["threads"],
+        "parse of the requests' bodies alone": lambda took: took["bodies"] / took["threads"],
+        "parse of envelopes and bodies": lambda took: (took["envelopes"] + took["bodies"]) / took["threads"],
     },
     about="The stages of reading captured lines, each of one thread; a reading shares groups of lines among two. The "
     "limits are the ratios to the same parse of the lines by orjson if only this were left: the numbers of the "
