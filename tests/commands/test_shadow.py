@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,14 @@ def test_other_model_in_staging_is_refused(env: Stages, monkeypatch: pytest.Monk
     kept = comparison(shadow(env.root))
     assert kept["traffic"]["requests"] == 21
     more = kept | {"traffic": kept["traffic"] | {"requests": 22}}
-    found = ShadowStore(env.staging.bucket, deployment_records.history(env.staging.bucket)[-1])
+    deployed = deployment_records.history(env.staging.bucket)[-1]
+    former = ShadowStore(env.staging.bucket, replace(deployed, endpoint_config=f"{deployed.endpoint_config}-former"))
+    former.write(more)
+    with pytest.raises(Refused, match=rf"21 captured requests are left of the 22 that {former.uri} compares"):
+        shadow(env.root)
+    former.write(more | {"champion": more["champion"] | {"artifact_sha256": "0" * 64}})
+    assert comparison(shadow(env.root)) == kept  # that one counted the requests of another model
+    found = ShadowStore(env.staging.bucket, deployed)
     found.write(more)
     with pytest.raises(Refused, match=r"21 captured requests are left of the 22 .* capture has expired"):
         shadow(env.root)
