@@ -15,19 +15,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ml.aws import oidc_credentials
+from ml.aws import oidc_credentials, session_policies
 from ml.errors import CloudError
 
-# Environment variables that a client reads when it is created: the cache key of clients.
 _CLIENT_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
     "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     *oidc_credentials.READ,
+    session_policies.VARIABLE,
 )
+"""Environment variables that a client reads when it is created: the cache key of clients and sessions.
+
+A session keeps what it has found for every service that is asked for later, so everything that decides it is here.
+"""
 
 
 _REJECTED = (

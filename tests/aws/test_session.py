@@ -49,6 +49,63 @@ def test_clients_use_the_fast_parser(server: str, monkeypatch: pytest.MonkeyPatc
     assert s3.list_objects_v2(Bucket="times")["Contents"][0]["LastModified"].tzinfo is UTC
 
 
+IDENTITY = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "one",
+    "AWS_SECRET_ACCESS_KEY": "first",
+}
+
+
+def signed_with(client: Any) -> tuple[str, str]:
+    """The access key that a client signs with, and its secret."""
+    credentials = client._request_signer._credentials
+    return credentials.access_key, credentials.secret_key
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "region", "keys"),
+    [
+        ("AWS_REGION", "eu-west-1", "eu-west-1", ("one", "first")),
+        ("AWS_ACCESS_KEY_ID", "two", "us-east-1", ("two", "first")),
+        ("AWS_SECRET_ACCESS_KEY", "second", "us-east-1", ("one", "second")),
+    ],
+)
+def test_identity_and_region_are_those_of_the_moment(
+    name: str, value: str, region: str, keys: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that has made a client of one identity or region serves no other, also for services not used before."""
+    for given, text in IDENTITY.items():
+        monkeypatch.setenv(given, text)
+    first = session.client("s3")
+    monkeypatch.setenv(name, value)
+    for other in (session.client("s3"), session.client("sagemaker")):
+        assert (other.meta.region_name, signed_with(other)) == (region, keys)
+    assert (first.meta.region_name, signed_with(first)) == ("us-east-1", ("one", "first"))
+
+
+def test_profile_of_another_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second file's keys sign the calls, of a service that was used before and of one that was not."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for number in ("one", "two"):
+        file = tmp_path / number
+        file.write_text(f"[default]\naws_access_key_id = {number}\naws_secret_access_key = secret-{number}\n")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        services = ("s3",) if number == "one" else ("s3", "sagemaker")
+        assert {signed_with(session.client(each)) for each in services} == {(number, f"secret-{number}")}
+
+
+def test_clients_of_one_session_keep_their_own_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that retries by itself has a client of its own, with the same identity."""
+    for given, text in IDENTITY.items():
+        monkeypatch.setenv(given, text)
+    few, usual = session.client("s3", attempts=1), session.client("s3")
+    limits = [client.meta.config.retries["total_max_attempts"] for client in (few, usual)]
+    assert (limits, signed_with(few)) == ([1, session.ATTEMPTS], signed_with(usual))
+
+
 def test_clients_have_the_service_definitions_of_botocore(repository_root: Path) -> None:
     """The fast loader reads what botocore's own reads, also compressed files; a name without a file has none.
 

@@ -52,10 +52,12 @@ def status_app(env: WorkflowEnvironment) -> Iterator[None]:
     record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"] = str(APP)
     record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"] = "key"
     env.clouds.actions.install_app(str(APP), slug="checker", private_key="key")
-    main_rules.ensure(administrator, status_app=APP, bypass_app=None)
-    yield
-    api.requester.requestJsonAndCheck("PUT", address, input={"rules": before["rules"]})
-    del record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"], record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"]
+    try:
+        main_rules.ensure(administrator, status_app=APP, bypass_app=None)
+        yield
+    finally:
+        api.requester.requestJsonAndCheck("PUT", address, input={"rules": before["rules"]})
+        del record.variables["FRAUDOPS_STATUS_APP_CLIENT_ID"], record.secrets["FRAUDOPS_STATUS_APP_PRIVATE_KEY"]
 
 
 def propose(env: WorkflowEnvironment, branch: str, files: dict[str | Path, str]) -> PullRequest:

@@ -199,8 +199,10 @@ class CallGate:
 
 def _repeatable(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The folder and the command if Git answers the same whenever it answers: all revisions are full object ids."""
-    if len(arguments) != 1 or named.get("input") or not isinstance(arguments[0], list):
+    if len(arguments) != 1 or not isinstance(arguments[0], list):
         return None
+    if any(named.get(name) for name in ("input", "text", "encoding", "errors", "universal_newlines")):
+        return None  # the answer depends on these; an object of an id does not depend on the environment
     words = [str(word) for word in arguments[0]]
     name = next((place for place, word in enumerate(words) if word in _READS), None)
     if name is None or words[0] != "git":

@@ -153,8 +153,8 @@ class BareRepository:
 
     def _loose_ref(self, name: str) -> str | None:
         """The object id in the file of a ref, which counts before the packed ones; None if there is no plain one."""
-        if not name.startswith("refs/") or not _is_plain(name):
-            return None
+        if not name.startswith("refs/") or name.endswith(".lock") or not _is_plain(name):
+            return None  # git writes a ref's next value to NAME.lock
         try:
             content = (self.path / name).read_bytes()
         except (OSError, ValueError):  # no such file, a folder, or no possible name of a file
