@@ -20,7 +20,7 @@ from ml.aws.capture.captured_requests import RequestSample
 from ml.aws.labels import known_labels, maturity
 from ml.aws.shadow_store import ShadowStore
 from ml.console import note, stage
-from ml.errors import Refused
+from ml.errors import CloudError, Refused
 from ml.gitops import approvals, commit_messages, promotions, serving_pointer
 from ml.gitops.markdown_escaping import text
 from ml.gitops.promotions import NothingToPromote
@@ -31,6 +31,7 @@ from ml.release.shadow_comparison import ComparedRows
 from ml.workflow import runner_commands
 
 NOT_NEEDED, NOTHING = "not needed", "nothing to promote"
+_AGAIN = "gh workflow run deploy-staging.yml --field deploy=false"
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -94,12 +95,19 @@ class _Plan:
 def shadow_if_due(root: Path, *, main: str = "main") -> ShadowResult | NotDue:
     """As `shadow`, once the stated time is over; before, or if nothing is to be promoted, it says so and does nothing.
 
-    Raises: as `shadow`. What waiting does not change is refused, and is no `wait`.
+    Raises: as `shadow`. What waiting does not change is refused, and is no `wait`. CloudError also if requests fail
+        with server errors after the time: the comparison is stored, and nothing but another run completes it.
     """
     repository = Repository.find(root)
     found = _not_due(repository, main)
     if found is None:
-        return shadow(root, main=main)
+        result = shadow(root, main=main)
+        if result.decision == shadow_verdict.WAIT:
+            raise CloudError(
+                f"the shadow of approval {commit_messages.number(result.approval)} is not complete after its time: "
+                f"{result.says}. No run starts by itself: run `{_AGAIN}`, or `fraudops shadow` and `fraudops promote`"
+            )
+        return result
     runner_commands.output(decision=found.decision)
     runner_commands.summary(f"### No comparison: {found.decision}\n\n{text(found.says)}")
     return found
@@ -152,6 +160,7 @@ def shadow(root: Path, *, main: str = "main") -> ShadowResult:
         labels = known_labels.read(plan.lake, ids, start=plan.start - _DAY, as_of=plan.now)
     rows = ComparedRows.of(sample.chosen, answers, labels)
     document = _document(plan, sample, rows, dict(errors), config.load_drift(repository.root).labels)
+    document["failing_since"] = _failing_since(plan, dict(errors), store.comparison())
     document["decision"], document["reason"] = shadow_verdict.decide(document)
     uri = store.write(document)
     runner_commands.output(decision=document["decision"])
@@ -238,7 +247,11 @@ def _same_traffic(document: dict[str, Any], plan: _Plan) -> bool:
 
 
 def _document(
-    plan: _Plan, sample: RequestSample, rows: ComparedRows, errors: dict[str, int], limits: config.LabelLimits
+    plan: _Plan,
+    sample: RequestSample,
+    rows: ComparedRows,
+    errors: dict[str, int],
+    limits: config.LabelLimits,
 ) -> dict[str, Any]:
     compared, percentage = plan.until - plan.start, plan.production.capture.sampling_percentage
     rows_a_day = sample.rows / (compared / _DAY) / (percentage / 100)
@@ -268,6 +281,15 @@ def _document(
         **shadow_comparison.figures(rows, rows_a_day=rows_a_day),
         "labels": _labels(plan, rows, limits),
     }
+
+
+def _failing_since(plan: _Plan, errors: dict[str, int], before: dict[str, Any] | None) -> str | None:
+    """When server errors were first found, by the comparison `before` or by this run; None if there are none now."""
+    if not shadow_verdict.server_errors(errors):
+        return None
+    if before is not None and _same_traffic(before, plan) and shadow_verdict.server_errors(before["errors"]):
+        return str(before.get("failing_since") or before["at"])
+    return clock.stamp(plan.now)
 
 
 def _labels(plan: _Plan, rows: ComparedRows, limits: config.LabelLimits) -> dict[str, Any]:

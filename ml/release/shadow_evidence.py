@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml import config
+from ml import clock, config
 from ml.aws.shadow_store import ShadowStore
 from ml.errors import Refused
 from ml.gitops import commit_messages
@@ -60,10 +60,11 @@ def find(
             f"{store.uri} is of {window['hours']} hours, and {config.SERVING} states {settings.hours}. {_RUN} again"
         )
     if document["decision"] == shadow_verdict.WAIT:
-        raise Refused(
-            f"the shadow of approval {number} is not complete: {document['reason']}. {_RUN} again; its time is over "
-            f"at {window['end']}"
-        )
+        until = f"its time is over at {window['end']}"
+        if window["over"]:
+            last = clock.stamp(shadow_verdict.retried_until(document))
+            until = f"requests with server errors are sent again until {last}"
+        raise Refused(f"the shadow of approval {number} is not complete: {document['reason']}. {_RUN} again; {until}")
     if not document["rows"]:
         raise Refused(
             f"the shadow of approval {number} has compared nothing: {document['reason']}. More time does not change "

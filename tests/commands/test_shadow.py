@@ -220,6 +220,33 @@ def test_challenger_that_always_fails_is_refused(env: Stages, monkeypatch: pytes
     assert promote(env.root).shadow is not None
 
 
+def test_server_errors_of_a_late_first_run_have_a_day_and_no_green_run(
+    env: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--if-due` fails with what to run, because no run starts by itself; the day counts from that first run."""
+    assert env.cloud is not None
+    send(range(30))
+    assert env.cloud.flush()
+    monkeypatch.setattr(endpoint, "send", lambda *_, **__: Reply(status=503, body="busy"))
+    first = after(monkeypatch, 50)
+    with pytest.raises(
+        CloudError, match=r"is not complete after its time: .* run `gh workflow run deploy-staging\.yml"
+    ):
+        shadow_if_due(env.root)
+    deployed = deployment_records.history(env.staging.bucket)[-1]
+    stored = ShadowStore(env.staging.bucket, deployed).comparison()
+    assert stored is not None
+    assert (stored["decision"], stored["failing_since"]) == ("wait", clock.stamp(first))
+    with pytest.raises(Refused, match=f"are sent again until {clock.stamp(first + 24 * HOUR)}"):
+        promote(env.root)
+    after(monkeypatch, 23)
+    assert shadow(env.root).decision == "wait"
+    after(monkeypatch, 1)
+    found = shadow_if_due(env.root)
+    assert found.decision == "reject"
+    assert found.says.endswith(f"still 24 hours after the first failure after it, {clock.stamp(first)}")
+
+
 def test_out_of_date_verdict_is_refused_and_does_not_wait(env: Stages) -> None:
     """Production moved to another model since the challenger was compared: more time changes nothing."""
     moved = config.set_values(env.workspace.text(config.SERVING), config.SERVING, {"approval": None})

@@ -77,7 +77,7 @@ def test_none_is_needed_without_a_shadow_or_a_model_to_compare_with() -> None:
 
 def test_comparison_that_compared_nothing_is_refused() -> None:
     """A challenger that answers everything with an error ends in a reason that more time does not change."""
-    store(errors={"500": 800}, rows=0)
+    store(errors={"500": 800}, rows=0, at="2026-03-03T12:00:00Z", failing_since="2026-03-02T12:00:00Z")
     with pytest.raises(Refused, match=r"has compared nothing: 800 of 800 requests .* More time does not change that"):
         find()
 
@@ -95,6 +95,9 @@ def test_promotion_without_a_complete_comparison_is_refused() -> None:
         find()
     store(window=document()["window"] | {"over": False, "compared_hours": 3.0})
     with pytest.raises(Refused, match=r"not complete: 3\.0 of 24 hours .* over at 2026-03-02T12:00:00Z"):
+        find()
+    store(errors={"500": 1}, at="2026-03-09T12:00:00Z", failing_since="2026-03-09T12:00:00Z")
+    with pytest.raises(Refused, match=r"again; requests with server errors are sent again until 2026-03-10T12:00:00Z$"):
         find()
     store(champion={"approval": 5, "artifact_sha256": "b" * 64})
     with pytest.raises(Refused, match="compares approval 0007 with approval 0005, and production serves 0006 now"):

@@ -11,6 +11,11 @@ OPEN = document()["window"] | {"over": False, "compared_hours": 4.2}
 BEFORE, AFTER = "2026-03-03T11:59:59Z", "2026-03-03T12:00:00Z"
 """A second before a day has passed since the end of the time, and a day after it."""
 
+EARLY, END = "2026-03-02T01:00:00Z", "2026-03-02T12:00:00Z"
+"""Within the time, and its end."""
+LATE, LATER = "2026-03-12T08:00:00Z", "2026-03-13T08:00:00Z"
+"""A first run ten days after the end of the time, and one a day after that run."""
+
 
 @pytest.mark.parametrize(
     ("found", "decision", "reason"),
@@ -18,12 +23,34 @@ BEFORE, AFTER = "2026-03-03T11:59:59Z", "2026-03-03T12:00:00Z"
         (document(window=OPEN), "wait", "4.2 of 24 hours are compared; both decide alike on 99.20% of 1,000"),
         (document(window=OPEN, errors={"500": 2}), "wait", "2 of 800 requests that production answered were answered"),
         (document(errors={"500": 2}), "wait", "a server error (2 with 500), and are sent again by the next run; they"),
-        (document(errors={"500": 2}, at=BEFORE), "wait", "if they still fail at 2026-03-03T12:00:00Z"),
-        (document(errors={"500": 2}, at=AFTER), "reject", "(2 with 500), still 24 hours after the end of its time"),
-        (document(errors={"503": 800}, rows=0, at=AFTER), "reject", "800 of 800 requests"),
+        (
+            document(errors={"500": 2}, at=BEFORE, failing_since=END),
+            "wait",
+            "if they still fail at 2026-03-03T12:00:00Z",
+        ),
+        (
+            document(errors={"500": 2}, at=AFTER, failing_since=END),
+            "reject",
+            "(2 with 500), still 24 hours after the end of its time",
+        ),
+        (document(errors={"503": 800}, rows=0, at=AFTER, failing_since=END), "reject", "800 of 800 requests"),
         (document(errors={"400": 9}), "reject", "9 of 800 requests that production answered were refused (9 with 400)"),
-        (document(errors={"400": 9, "503": 1}), "wait", "1 of 800 requests"),
-        (document(errors={"400": 9, "503": 1}, at=AFTER), "reject", "1 of 800 requests"),
+        (
+            document(errors={"400": 799, "503": 1}),
+            "reject",
+            "799 of 800 requests that production answered were refused",
+        ),
+        (document(errors={"400": 799, "503": 1}, at=AFTER), "reject", "were refused (799 with 400)"),
+        (document(window=OPEN, errors={"400": 799, "503": 1}), "wait", "; 1 of 800 requests that production answered"),
+        (document(window=OPEN, errors={"400": 799, "503": 1}), "wait", "with a server error (1 with 503), and are"),
+        (
+            document(errors={"500": 2}, at=LATE, failing_since=LATE),
+            "wait",
+            "if they still fail at 2026-03-13T08:00:00Z",
+        ),
+        (document(errors={"500": 2}, at=LATE), "wait", "if they still fail at 2026-03-13T08:00:00Z"),
+        (document(errors={"500": 2}, at=LATER, failing_since=LATE), "reject", "after it, 2026-03-12T08:00:00Z"),
+        (document(errors={"500": 2}, at=AFTER, failing_since=EARLY), "reject", "24 hours after the end of its time"),
         (document(window=OPEN, errors={"400": 9}), "wait", "4.2 of 24 hours"),
         (document(), "no objection yet", "labels are not mature (0 of 1000 rows have a label, 98% are needed)"),
         (document(rows=0), "reject", "no transaction has an answer of both, so nothing was compared"),
@@ -34,7 +61,10 @@ BEFORE, AFTER = "2026-03-03T11:59:59Z", "2026-03-03T12:00:00Z"
     ],
 )
 def test_decision_and_reason(found: dict[str, object], decision: str, reason: str) -> None:
-    """Time comes first, then errors, then labels; only a loss beyond chance is one. A day is for server errors."""
+    """Time comes first, then refusals, server errors and labels; only a loss beyond chance is one.
+
+    Server errors have a day, from the first that was found after the time.
+    """
     said = shadow_verdict.decide(found)
     assert said[0] == decision
     assert reason in said[1]
