@@ -38,7 +38,8 @@ _PROCESSING, _MESSAGE = "/opt/ml/processing", "/opt/ml/output/message"
 _START_SECONDS = 1_200
 """How long SageMaker may take to start the instances and to transfer inputs, beside the job's own limit."""
 _MOST_JOBS = 99
-"""Jobs of one request: a numbered one follows a job that has failed, was stopped, or whose result has expired."""
+"""Jobs of one request: a numbered one follows a job that has failed, was stopped, or whose result has expired or cannot
+be used."""
 _FILLED = 0.8
 """The share of a volume that downloaded inputs may fill; Spark writes the rest."""
 
@@ -49,6 +50,7 @@ class Program:
 
     `arguments` come before those that name folder and request. `sharded` inputs are divided among the instances,
     others are complete on each. `results` are the files below summary/ that a completed job of a request has.
+    `problem` says why the files of a completed job that has these cannot be used; None if they can.
     """
 
     image: Callable[[str], str]
@@ -57,6 +59,7 @@ class Program:
     sharded: bool
     results: Callable[[SummaryRequest], Sequence[str]]
     network: Mapping[str, bool] = field(default_factory=dict)
+    problem: Callable[[Counted], str | None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,11 +192,16 @@ class _Job:
         return False
 
     def _has_results(self) -> bool:
-        """Whether what the job wrote has not expired."""
+        """Whether what the job wrote is all there: it may have expired, or be incomplete."""
         bucket, below = self._request.bucket, f"{self.prefix}/summary/"
-        return all(
+        if not all(
             below + name in s3_objects.keys(bucket, below + name) for name in self._program.results(self._request)
-        )
+        ):
+            return False
+        problem = self._program.problem(Counted(name=self.name, request=self._request, prefix=below))
+        if problem is not None:
+            note(f"the result of the processing job {self.name} cannot be used: {problem}")
+        return problem is None
 
     def _to_request(self) -> dict[str, Any]:
         """Writes the job's inputs beside its code, and returns the request.

@@ -24,7 +24,7 @@ from ml.drift.calendar import Window
 from ml.drift.counting_job import Counted, Program
 from ml.model.drift import detector
 from ml.shards import new_labels
-from ml.shards.instance_files import COUNTS, OtherVersion, hosts
+from ml.shards.instance_files import COUNTS, IncompleteFiles, InstanceFiles, OtherVersion, hosts
 from ml.shards.merge import Merged, merge
 
 if TYPE_CHECKING:
@@ -39,7 +39,21 @@ def _results(request: SummaryRequest) -> list[str]:
     return [f"{host}/{COUNTS}" for host in hosts(request)]
 
 
-PROGRAM = Program(image=image_uri, counting="shards", arguments=(), sharded=True, results=_results)
+def _problem(job: Counted) -> str | None:
+    """Why the files of a job cannot be merged; None if they can."""
+    listed = s3_objects.listed(job.request.bucket, job.prefix)
+    sizes = {item.key.removeprefix(job.prefix): item.bytes for item in listed}
+    files = InstanceFiles(job.request, sizes, _reader(job))
+    try:
+        for _ in files.counts():
+            pass
+        files.check_sizes(sizes)
+    except (OtherVersion, IncompleteFiles) as error:
+        return str(error)
+    return None
+
+
+PROGRAM = Program(image=image_uri, counting="shards", arguments=(), sharded=True, results=_results, problem=_problem)
 
 
 def read(job: Counted) -> Found:
@@ -63,12 +77,12 @@ def read_again(
 ) -> Found | None:
     """What `traffic_aggregation.read` returns now, from the rows of the job `name` and the labels in the lake.
 
-    None if that job did not count what is in the window now, or has left no rows: they have expired, or it was one of
-    Spark or of another version. Then the traffic must be read.
+    None if that job did not count what is in the window now, or has left no rows that can be used: they have expired or
+    are incomplete, or it was one of Spark or of another version. Then the traffic must be read.
 
     Raises:
         CloudError: S3 cannot be read.
-        DataError: a file of an instance is missing or is one too many, or a label file has another schema.
+        DataError: a label file has another schema.
     """
     job = counting_job.earlier(bucket, endpoint, name)
     if job is None:
@@ -92,7 +106,8 @@ def read_again(
                 min_coverage=limits.min_coverage,
                 min_age_days=limits.min_age_days,
             )
-        except OtherVersion:
+        except (OtherVersion, IncompleteFiles) as error:
+            note(f"the rows of the processing job {name} cannot be used, so the traffic is read again: {error}")
             return None
     return _found(merged)
 

@@ -29,7 +29,7 @@ from ml.aws.capture.decoder import UnreadableLine
 from ml.aws.capture.summary_request import PART_BYTES, UNREADABLE, SummaryRequest
 from ml.aws.capture.traffic_counts import TrafficCounts
 from ml.errors import DataError
-from ml.shards import label_buckets
+from ml.shards import file_version, label_buckets
 from ml.shards.bucket_files import BucketFiles, buckets
 from ml.shards.instance_files import COUNTS
 from ml.spark import raw_rows, traffic
@@ -84,6 +84,8 @@ def count(request: SummaryRequest, base: Path, *, host: str, processes: int) -> 
     log.info("%s: %d rows, %d of them scored and with an id", host, counts.rows, scored)
     labels = _labels(request, base / "labels", target)
     document = {
+        "version": file_version.of(request),
+        "buckets": buckets(request),
         "objects": [place for part in shares for each in part for place in _places(each)],
         "labels": labels,
         "summary": summed.summary.to_dict(),

@@ -28,8 +28,7 @@ from ml.aws.labels.join_tables import JoinTables, LabelledBatch
 from ml.aws.labels.label_counts import LabelCounts
 from ml.model.drift.label_counts import LabelSummary
 from ml.model.drift.window_counts import WindowSummary
-from ml.shards import bucket_files
-from ml.shards.instance_files import InstanceFiles, Read
+from ml.shards.instance_files import IncompleteFiles, InstanceFiles, Read
 from ml.shards.read_ahead import read_ahead
 from ml.spark import traffic
 from ml.spark.traffic import Answered
@@ -41,6 +40,8 @@ _EPOCH = date(1970, 1, 1)
 
 Labels = Callable[[int], Iterable[pa.Table]]
 """The labels of a bucket. It is called from several threads."""
+LabelsOf = Callable[[int], Labels]
+"""The labels in so many buckets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Merged:
     counts: dict[str, Any]
 
 
-def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: Labels | None = None) -> Merged:
+def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: LabelsOf | None = None) -> Merged:
     """The counts of the window.
 
     Args:
@@ -61,8 +62,9 @@ def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: 
         labels: replaces the labels that the instances have read (`new_labels`).
 
     Raises:
-        DataError: a file of an instance is missing, is one too many or has another size, or the instances have not
-            counted every object and label file exactly once.
+        OtherVersion: the files have another form than this code writes.
+        IncompleteFiles: a file of an instance is missing, is one too many, has another size or was not read, the rows
+            are not as many as were counted, or an object or label file was not counted exactly once.
     """
     files = InstanceFiles(request, names, read)
     summed, counts, aside = TrafficCounts.none(request.model), CaptureCounts(), list[tuple[int, str]]()
@@ -73,15 +75,21 @@ def merge(request: SummaryRequest, names: Iterable[str], read: Read, *, labels: 
         scored, without_id = scored + found["scored"], without_id + found["without_id"]
         aside = sorted([*aside, *((place, uri) for place, uri in found["unreadable"])], key=_place)[:MAX_URIS]
     counts.kept_aside = [uri for _, uri in aside]
-    known = partial(files.tables, traffic.LABELS) if labels is None else labels
+    known = partial(files.tables, traffic.LABELS) if labels is None else labels(files.buckets)
     call = partial(_joined, request, partial(files.tables, traffic.ROWS), known)
     by_day: dict[int, Counter[int]] = {}
     label_counts: dict[int, LabelCounts] = {}
-    for days, labelled in read_ahead(call, range(bucket_files.buckets(request)), at_once=_AT_ONCE):
+    rows_read = 0
+    for count, days, labelled in read_ahead(call, range(files.buckets), at_once=_AT_ONCE):
+        rows_read += count
         for number, *numbers in days:
             by_day.setdefault(number, Counter()).update(dict(enumerate(numbers)))
         for number, found_labels in labelled.items():
             label_counts[number] = label_counts[number] + found_labels if number in label_counts else found_labels
+    for kind in (traffic.ROWS,) if labels is not None else (traffic.ROWS, traffic.LABELS):
+        files.check_read(kind)
+    if rows_read != scored:
+        raise IncompleteFiles(f"the instances counted {scored:,} scored rows, and their files have {rows_read:,}")
     rows = [(number, found[0], found[1], found[2]) for number, found in by_day.items()]
     days_ = traffic.days_of(request, [Answered(days=rows, labelled=b"")])
     mature = (label_counts[number] for number, day in days_.items() if day.mature and number in label_counts)
@@ -100,8 +108,11 @@ def _place(unreadable: tuple[int, str]) -> int:
 
 def _joined(
     request: SummaryRequest, rows: Labels, labels: Labels, bucket: int
-) -> tuple[list[tuple[int, int, int, int]], dict[int, LabelCounts]]:
-    """The days of a bucket's rows, and the counts of those labelled by day: which days are mature is known later."""
+) -> tuple[int, list[tuple[int, int, int, int]], dict[int, LabelCounts]]:
+    """How many rows a bucket has, their days, and the counts of those labelled by day.
+
+    Which days are mature is known later.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="fraudops-merge-") as folder,
         JoinTables(Path(folder), request.keep) as made,
@@ -115,14 +126,18 @@ def _joined(
             made.add_labels(table)
         made.join(count)
         days = made.days()
-        return days, {
-            number: LabelCounts.of(
-                request.model,
-                (
-                    LabelledBatch.of(batch, request.keep)
-                    for batch in made.labelled([_EPOCH + timedelta(days=number)], _BATCH_ROWS)
-                ),
-            )
-            for number, _, labelled, _ in days
-            if labelled
-        }
+        return (
+            count,
+            days,
+            {
+                number: LabelCounts.of(
+                    request.model,
+                    (
+                        LabelledBatch.of(batch, request.keep)
+                        for batch in made.labelled([_EPOCH + timedelta(days=number)], _BATCH_ROWS)
+                    ),
+                )
+                for number, _, labelled, _ in days
+                if labelled
+            },
+        )

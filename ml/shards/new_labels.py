@@ -18,7 +18,7 @@ import pyarrow as pa
 from ml.aws.capture.summary_request import SummaryRequest
 from ml.shards import bucket_files, label_buckets, merge
 from ml.shards.instance_files import Read
-from ml.shards.merge import Merged
+from ml.shards.merge import Labels, Merged
 from ml.spark import raw_rows, traffic
 
 
@@ -41,16 +41,20 @@ def join(
         as_of, min_coverage, min_age_days: in place of those of the job.
 
     Raises:
-        DataError: as in `merge.merge`, or a label file has another schema or bad values.
+        OtherVersion, IncompleteFiles: as in `merge.merge`.
+        DataError: a label file has another schema or bad values.
     """
     asked = replace(request, as_of=as_of, min_coverage=min_coverage, min_age_days=min_age_days)
     with tempfile.TemporaryDirectory(prefix="fraudops-new-labels-") as name:
         folder = Path(name)
-        label_buckets.write(folder, labels, count=bucket_files.buckets(request), as_of=as_of)
+
+        def in_buckets(count: int) -> Labels:
+            label_buckets.write(folder, labels, count=count, as_of=as_of)
+            return of_bucket
 
         def of_bucket(bucket: int) -> Iterator[pa.Table]:
             file = folder / bucket_files.name(traffic.LABELS, bucket)
             if file.exists():
                 yield from map(raw_rows.unpacked, bucket_files.pieces(file.read_bytes()))
 
-        return merge.merge(asked, names, read, labels=of_bucket)
+        return merge.merge(asked, names, read, labels=in_buckets)

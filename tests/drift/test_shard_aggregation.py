@@ -12,7 +12,7 @@ import pytest
 from ml.aws import s3_objects
 from ml.aws.capture.summary_request import REQUEST
 from ml.aws.session import client
-from ml.drift import shard_aggregation, traffic_aggregation
+from ml.drift import counting_job, shard_aggregation, traffic_aggregation
 from ml.drift.approved_model import Model
 from ml.drift.shard_aggregation import Found
 from tests.harness.aws import moto_server
@@ -78,10 +78,31 @@ def test_rows_of_another_model_or_version_or_expired_ones_need_a_new_job(bucket:
     below = f"monitoring/{ENDPOINT}/jobs/{JOB}"
     counts = f"{below}/summary/algo-2/counts.json"
     document = json.loads(s3_objects.read(f"s3://{bucket}/{counts}"))
-    del document["files"]
+    del document["version"]
+    del document["summary"]["hours"]  # an earlier form
     s3_objects.write(f"s3://{bucket}/{counts}", json.dumps(document).encode(), "application/json")
     assert again(bucket) is None
     client("s3").delete_object(Bucket=bucket, Key=counts)
     assert again(bucket) is None
     client("s3").delete_object(Bucket=bucket, Key=f"{below}/request/{REQUEST}")
     assert again(bucket) is None
+
+
+def test_files_that_cannot_be_used_need_a_new_job(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that are missing or cut, and counts that are cut: the check goes on, and says which file it was."""
+    below = f"monitoring/{ENDPOINT}/jobs/{JOB}/summary/"
+    job = counting_job.earlier(bucket, ENDPOINT, JOB)
+    assert job is not None
+    assert shard_aggregation.PROGRAM.problem(job) is None
+    for name in ("algo-1/rows/000000.arrows", "algo-2/counts.json"):
+        uri = f"s3://{bucket}/{below}{name}"
+        content = s3_objects.read(uri)
+        s3_objects.write(uri, content[:-1], "application/json")
+        assert again(bucket) is None
+        assert f"the traffic is read again: {name}: " in capsys.readouterr().err
+        assert (shard_aggregation.PROGRAM.problem(job) or "").startswith(f"{name}: ")
+        s3_objects.write(uri, content, "application/json")
+        assert again(bucket) is not None
+    client("s3").delete_object(Bucket=bucket, Key=f"{below}algo-1/rows/000000.arrows")
+    assert again(bucket) is None
+    assert "algo-1/rows/000000.arrows: is missing" in (shard_aggregation.PROGRAM.problem(job) or "")

@@ -78,6 +78,19 @@ def test_counts_are_those_of_one_process(platform: Platform) -> None:
         assert sid in platform.used(owner), (owner, sid)
 
 
+def test_incomplete_result_of_a_completed_job_is_counted_again(platform: Platform) -> None:
+    """A file of rows is cut, then counts are: each time the next check starts a job with the next numbered name."""
+    found, page = platform.check(shards(4))
+    first, s3 = found.pop("job"), platform.cloud.client("s3")
+    for number, job, name in ((2, first, "algo-1/rows/000000.arrows"), (3, f"{first}-2", "algo-2/counts.json")):
+        key = f"monitoring/{ENDPOINT}/jobs/{job}/summary/{name}"
+        content = s3.get_object(Bucket=platform.bucket, Key=key)["Body"].read()
+        s3.put_object(Bucket=platform.bucket, Key=key, Body=content[:-1])
+        again, same = platform.check(shards(4))
+        assert again.pop("job") == f"{first}-{number}"
+        assert (again, same) == (found, page)
+
+
 def test_job_that_does_not_end_is_stopped(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the role. The next check of the same input starts a job with a numbered name.
 

@@ -15,7 +15,7 @@ from ml.aws.capture.summary_request import UNREADABLE
 from ml.drift import traffic_aggregation
 from ml.errors import DataError
 from ml.shards import bucket_files
-from ml.shards.instance_files import COUNTS
+from ml.shards.instance_files import COUNTS, IncompleteFiles
 from ml.shards.merge import Merged, merge
 from tests.shards.divided_window import Divide, counted, in_rows, in_turn
 from tests.spark import captured_window
@@ -116,6 +116,25 @@ def test_files_that_are_missing_surplus_or_cut_are_named(bucket: str, tmp_path: 
     cut = files | {rows: files[rows][:-1]}
     with pytest.raises(DataError, match=rf"^{rows}: has [\d,]+ bytes, and the instance has written [\d,]+$"):
         merge(request, cut, cut.__getitem__)
+
+
+def test_rows_that_were_not_read_are_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a bucket beyond the number that the counts have, and fewer rows than were counted."""
+    monkeypatch.setattr(bucket_files, "_BUCKET_BYTES", 30_000)
+    request = replace(captured_window.requested(bucket), instances=1)
+    files = counted(request, tmp_path)
+    document = json.loads(files[f"algo-1/{COUNTS}"])
+    last = document["buckets"] - 1
+    for change, message in (
+        (
+            {"buckets": last},
+            rf"^algo-1/{bucket_files.name('rows', last)}: is in none of {last} buckets and was not read$",
+        ),
+        ({"scored": document["scored"] + 1}, r"counted [\d,]+ scored rows, and their files have [\d,]+$"),
+    ):
+        changed = files | {f"algo-1/{COUNTS}": json.dumps(document | change).encode()}
+        with pytest.raises(IncompleteFiles, match=message):
+            merge(request, changed, changed.__getitem__)
 
 
 def test_thousand_instances_take_the_memory_of_fifty(bucket: str, tmp_path: Path) -> None:
