@@ -218,7 +218,7 @@ def _values(repository: Repository, change: Change) -> Iterator[str]:
 
 
 def _serving_under_gate(repository: Repository, change: Change) -> Iterator[str]:
-    """Whether the serving model would pass the limits of a changed gate.yaml, on the figures of its record."""
+    """Whether the model that the pointer names would pass a changed gate.yaml, on the figures of its record."""
     if config.GATE.as_posix() not in change.files:
         return
     serving = _document(repository, change, config.SERVING, "after").get("approval")
@@ -232,8 +232,8 @@ def _serving_under_gate(repository: Repository, change: Change) -> Iterator[str]
         return  # validate explains it
     number = _number(record.approval)
     yield (
-        f"The serving model, approval {number}, {_JUDGED[found.status]}, on its own test rows: "
-        f"{markdown.text('; '.join(found.figures))}. It goes on serving: a gate decides on new models. What the gate "
+        f"Approval {number}, at which `{config.SERVING}` points, {_JUDGED[found.status]}, on its own test rows: "
+        f"{markdown.text('; '.join(found.figures))}. No pointer moves: a gate decides on new models. What the gate "
         "asks of a comparison with the champion is not in this."
     )
 

@@ -1,8 +1,8 @@
 """Checks whether an earlier request or a limit prevents a retrain request. Creates no request.
 
-The checks run in this order, and the first that applies decides: the same request exists (if it is resolved, the
-circuit breaker is checked too); a request of the same or a stronger cause is open; a pull request that proposes it is
-open or was closed; circuit breaker; cooldown; monthly cap. An open request whose training was never started gets its
+The checks run in this order, and the first that applies decides: the same request exists (if its model failed the gate,
+the circuit breaker is checked too); a request of the same or a stronger cause is open; a pull request that proposes it
+is open or was closed; circuit breaker; cooldown; monthly cap. An open request whose training was never started gets its
 training here.
 """
 
@@ -63,7 +63,7 @@ class RequestChecks:
         if resolution is None:
             return self._already_open(case, case.name)
         # The gate failure that opens the circuit breaker may have resolved this request: open the issue now, not later.
-        breaker = self._breaker.check(case)
+        breaker = self._breaker.check(case) if resolution.gate_failed else None
         if breaker is not None:
             return breaker
         reason = f"{case.name} was resolved by {resolution.record}"

@@ -16,6 +16,7 @@ from ml.drift.drift_case import DriftCase, RequestOutcome, suppressed
 from ml.drift.request_limits import RequestLimits
 from ml.drift.request_log import RequestLog
 from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
+from ml.model import gate_check
 
 STATES = ("suppressed", "circuit breaker open")
 """The states of an outcome without a request that are recorded."""
@@ -29,16 +30,30 @@ def by_limits(
     return [outcome for outcome in found if outcome is not None]
 
 
+def by_circuit_breaker(case: DriftCase, log: RequestLog, limits: RequestLimits) -> RequestOutcome | None:
+    """The outcome if gate failures hold the case back, for example the failure that resolved its own request.
+
+    None too if its request, or one that covers it, is open, or if an approval answered its request.
+    """
+    if case.name in log.requests:
+        resolution = log.resolutions.of(case.name)
+        if resolution is None or not resolution.gate_failed:
+            return None
+    elif limits.open_request(case) is not None:
+        return None
+    failures = limits.gate_failures(case)
+    if not failures:
+        return None
+    models = gate_check.count(len(failures), "model")
+    return suppressed(case, f"the circuit breaker is open: {models} failed the gate")
+
+
 def _held_back(
     case: DriftCase, window: TrainingWindow | NotEnoughLabels, log: RequestLog, limits: RequestLimits
 ) -> RequestOutcome | None:
-    exists = case.name in log.requests
-    if log.resolutions.of(case.name) is None if exists else limits.open_request(case) is not None:
-        return None
-    # Also by the failure that resolved this request: from then on it asks for a retrain and gets none.
-    if failures := limits.gate_failures(case):
-        return suppressed(case, f"the circuit breaker is open: {len(failures)} models failed the gate")
-    if exists:
+    if (outcome := by_circuit_breaker(case, log, limits)) is not None:
+        return outcome
+    if case.name in log.requests or limits.open_request(case) is not None:
         return None
     if (outcome := limits.cooldown(case) or limits.monthly_cap(case)) is not None:
         return outcome

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from ml import config
 from ml.gitops import (
@@ -64,8 +64,7 @@ class Page:
         staging: staging.yaml on the base branch; None without a staging.
         better_threshold: that the threshold wastes precision, and which would not; '' if it does not.
         settings: the settings that differ from those that the champion was trained with.
-        same: what a fit found again of the champion: its coefficients, or its decisions (the threshold too); '' if
-            its coefficients are others.
+        same: what else is the champion's, if a fit gave its coefficients again; None if they are others.
     """
 
     record: config.ApprovalRecord
@@ -84,7 +83,7 @@ class Page:
     score_bands: Sequence[metric_tables.ScoreBand] = ()
     better_threshold: str = ""
     settings: Sequence[Change] = ()
-    same: Literal["", "coefficients", "decisions"] = ""
+    same: reason_text.SameCoefficients | None = None
     signed: bool = False
     staging: config.ServingFile | None = None
 

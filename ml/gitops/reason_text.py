@@ -6,7 +6,7 @@ Text that people wrote is escaped (ml.gitops.markdown_escaping), except in the t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 from ml import config
 from ml.gitops.markdown_escaping import code, details, fence, text
@@ -21,6 +21,16 @@ _UNCHANGED: Mapping[config.RunKind, str] = {
 _EVIDENCE_CHARACTERS, _MAX_REQUESTS, _MAX_SETTINGS = 3_000, 8, 6
 
 
+@dataclass(frozen=True, kw_only=True)
+class SameCoefficients:
+    """What a fit that gave the champion's coefficients again has in common with it besides them."""
+
+    threshold: bool
+    """Whether the score from which it alerts is the same."""
+    code: bool
+    """Whether every file of the archive's code/ is the same: the scorer and the parser of requests."""
+
+
 def title(requests: Mapping[str, config.RetrainRequest], settings: Sequence[Change]) -> str:
     """The causes of the requests and the changed settings, in plain text; '' without either.
 
@@ -30,17 +40,23 @@ def title(requests: Mapping[str, config.RetrainRequest], settings: Sequence[Chan
     return ", ".join([*causes, *(change.words for change in settings)])
 
 
-def same_model(champion: str, same: Literal["coefficients", "decisions"]) -> str:
+def same_model(champion: str, same: SameCoefficients) -> str:
     """That a fit gave the champion's coefficients again, as one sentence of Markdown.
 
     Args:
         champion: the number of its approval.
-        same: whether its threshold, and so every decision, is the same too.
+        same: what else is the same. Only with the threshold and the code is every decision.
     """
     first = f"⚠️ **Same coefficients as approval {champion}:** the rows and settings that decide them are the same."
-    if same == "decisions":
-        return f"{first} The threshold is the same too, so merging changes no score and no decision."
-    return f"{first} Only the threshold is another one."
+    if same.threshold and same.code:
+        return (
+            f"{first} The threshold and the scoring code are the same too, so merging changes no score and no decision."
+        )
+    if same.threshold:
+        return f"{first} The coefficients and the threshold are the same, the scoring code differs."
+    return (
+        f"{first} {'Only the threshold is another one.' if same.code else 'The threshold and the scoring code differ.'}"
+    )
 
 
 def unchanged(kind: config.RunKind) -> str:

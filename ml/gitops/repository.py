@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ml import clock
 from ml.errors import GitError
@@ -106,8 +106,13 @@ class Repository:
         return sorted(entry[3:] for entry in listing.split("\0") if entry)
 
     def show(self, revision: str, path: str | Path) -> bytes | None:
-        """The content of the file `path` at `revision`; None if that commit has no such file."""
+        """The content of the file `path` at `revision`; None if that commit has no such file.
+
+        So it is for a path that is not relative to the root of the repository, or has `.`, `..` or empty parts.
+        """
         commit, name = self.commit_of(revision), str(path)
+        if not _is_plain(name):  # git takes ./ and ../ for paths from the current folder
+            return None
         if (commit, name) not in self._contents:
             result = self._attempt(["cat-file", "blob", f"{commit}:{name}"])
             if result.returncode != 0 and name in self.files(commit, name):
@@ -322,6 +327,12 @@ class Repository:
     def _shallow_hint(self) -> str:
         shallow = self._attempt(["rev-parse", "--is-shallow-repository"]).stdout.strip() == b"true"
         return "; the clone is shallow: fetch the full history (fetch-depth: 0)" if shallow else ""
+
+
+def _is_plain(path: str) -> bool:
+    """Whether git has the file `path` of a commit under this very name, if at all."""
+    pure = PurePosixPath(path)
+    return str(pure) == path and not pure.is_absolute() and ".." not in pure.parts
 
 
 def _signature(identity: Identity | None) -> dict[str, str]:

@@ -34,6 +34,7 @@ from ml.drift.request_log import RequestLog
 from ml.drift.window_choice import NotEnoughLabels
 from ml.drift.window_monitor import Check, Monitor, history
 from ml.gitops.repository import Repository
+from ml.model import gate_check
 from ml.model.drift.verdict import CONCEPT
 
 _DAY = timedelta(days=1)
@@ -171,10 +172,11 @@ class DailyLook:
             failures = limits.gate_failures(case)
             if failures and failures not in self._broken:
                 self._broken.add(failures)  # the workflow opens the circuit breaker's issue once
-                return f"{case.kind} drift is due, after {len(failures)} gate failures in a row", []
-            if failures or case.name in log.requests or limits.open_request(case):
+                return f"{case.kind} drift is due, after {gate_check.count(len(failures), 'gate failure')} in a row", []
+            outcome = suppressed_requests.by_circuit_breaker(case, log, limits)
+            if outcome is None and (failures or case.name in log.requests or limits.open_request(case)):
                 continue
-            outcome = limits.cooldown(case) or limits.monthly_cap(case)
+            outcome = outcome or limits.cooldown(case) or limits.monthly_cap(case)
             if outcome is None:
                 self._import_pending()
                 outcome = self._without_training_window(case, now, rules, limits)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ml import config
 from ml.errors import ConfigError
+from ml.model import gate_check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +44,22 @@ def judge(limits: config.GateFile, record: config.ApprovalRecord) -> Judgement:
     return Judgement(
         status=within,
         figures=(
-            f"recall {recall.value:.2f} ({recall.low:.2f} to {recall.high:.2f}), more than {limits.min_recall:g} asked",
-            f"false-positive rate {_percent(wrong.value)} ({_percent(wrong.low)} to {_percent(wrong.high)}), at most "
-            f"{_percent(limits.max_false_positive_rate)} asked",
+            f"recall {_figure(recall, recall.low, limits.min_recall)}",
+            f"false-positive rate {_figure(wrong, wrong.high, limits.max_false_positive_rate, percent=True)}",
             f"{recall.of:,} frauds, at least {limits.min_positives:,} asked",
         ),
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _figure(rate: config.Interval, end: float, limit: float, *, percent: bool = False) -> str:
+    """A rate with its interval beside its limit, with digits enough that what is not the limit looks different.
+
+    `end` is the end of the interval that is compared with the limit. A percentage has an upper limit.
+    """
+    scale, unit, asked = (100, " %", "at most") if percent else (1, "", "more than")
+    texts = [text for value in (rate.value, end) for text in gate_check.digits(scale * value, scale * limit)]
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    value, low, high, bound = (
+        f"{scale * number:.{decimals}f}{unit}" for number in (rate.value, rate.low, rate.high, limit)
+    )
+    return f"{value} ({low} to {high}), {asked} {bound} asked"

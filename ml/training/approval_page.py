@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ml import config
 from ml.aws import executions, registry
@@ -26,6 +26,7 @@ from ml.gitops import (
 )
 from ml.gitops.github_client import GitHub
 from ml.gitops.metric_tables import ScoreBand
+from ml.gitops.reason_text import SameCoefficients
 from ml.gitops.remote import Remote
 from ml.gitops.repository import Repository
 from ml.records import model_archive
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from ml.model.artifact import Artifact
 
 _BANDS = 8
-_MODEL, _NOT_FITTED = "model.json", {"threshold", "provenance"}
-"""Fields of model.json that are not fitted."""
+_MODEL, _CODE, _NOT_FITTED = "model.json", "code/", {"threshold", "provenance"}
+"""Members of an archive, and the fields of model.json that are not fitted."""
 
 
 def replaced_by(text: str) -> tuple[int, ...]:
@@ -101,27 +102,37 @@ def gather(
 
 def _same_as_champion(
     repository: Repository, record: config.ApprovalRecord, base: str, archive: Artifact
-) -> Literal["", "coefficients", "decisions"]:
+) -> SameCoefficients | None:
     """What a fit found again of the champion. Kinds that keep its coefficients by intent say so themselves."""
     if record.champion is None or record.kind != "fit":
-        return ""
+        return None
     champion = approvals.read_record(repository, base, record.champion.approval)
     if champion is None:
-        return ""
+        return None
     try:
         former = model_archive.read_approved(champion)
     except (Refused, ArtifactError, DataError) as error:
         note(f"whether the coefficients are those of the champion is not known: {error}")
-        return ""
-    return same_model(former.files[_MODEL], archive.files[_MODEL])
+        return None
+    return same_coefficients(former.files, archive.files)
 
 
-def same_model(former: bytes, new: bytes) -> Literal["", "coefficients", "decisions"]:
-    """What two model.json have in common: the coefficients, or also the score from which they alert."""
-    one, other = json.loads(former), json.loads(new)
+def same_coefficients(former: Mapping[str, bytes], new: Mapping[str, bytes]) -> SameCoefficients | None:
+    """What two archives have in common besides their coefficients; None if these differ.
+
+    Args:
+        former, new: the content of each member by its name.
+    """
+    one, other = (json.loads(files[_MODEL]) for files in (former, new))
     if any(one.get(name) != other.get(name) for name in {*one, *other} - _NOT_FITTED):
-        return ""
-    return "decisions" if one["threshold"]["score"] == other["threshold"]["score"] else "coefficients"
+        return None
+    code, other_code = (
+        {name: content for name, content in files.items() if name.startswith(_CODE)} for files in (former, new)
+    )
+    return SameCoefficients(
+        threshold=one["threshold"]["score"] == other["threshold"]["score"],
+        code=code == other_code,
+    )
 
 
 def settings_changed(repository: Repository, since: str | None, commit: str) -> list[settings_changes.Change]:

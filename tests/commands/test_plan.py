@@ -49,7 +49,7 @@ def test_changed_gate_trains_and_shows_the_values(env: ChangedRepository) -> Non
     assert shown.count("challenger.") == 1
 
 
-def test_changed_gate_is_tried_on_the_serving_model(env: ChangedRepository) -> None:
+def test_changed_gate_is_tried_on_the_model_of_the_pointer(env: ChangedRepository) -> None:
     """By the figures of its record; a record without the counts of both rates says nothing."""
     rates = {
         "recall": config.Interval(value=0.9, low=0.8, high=0.95, count=36, of=40),
@@ -61,8 +61,11 @@ def test_changed_gate_is_tried_on_the_serving_model(env: ChangedRepository) -> N
     limit = config.load_gate(env.root).min_recall
     env.branch("gate", {GATE: text.replace(f"min_recall: {limit}", "min_recall: 0.97")})
     shown = plan_text(env)
-    assert "The serving model, approval 0001, **would not pass the new limits**, on its own test rows: recall" in shown
-    assert "It goes on serving: a gate decides on new models." in shown
+    assert (
+        "Approval 0001, at which `model-config/serving/production.yaml` points, **would not pass the new limits**, "
+        "on its own test rows: recall"
+    ) in shown
+    assert "No pointer moves: a gate decides on new models." in shown
 
 
 def test_approval_shows_both_models_side_by_side(env: ChangedRepository) -> None:

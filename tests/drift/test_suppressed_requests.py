@@ -70,6 +70,25 @@ def test_request_that_opened_the_circuit_breaker_is_held_back_by_it(env: Monitor
     assert (created.request, created.state) == (NAMES["data"], "circuit breaker open")
 
 
+def test_request_that_an_approval_answered_is_not_held_back(env: MonitoredEndpoint) -> None:
+    """Not by a later failure either that opens the circuit breaker for its cause: its model was approved."""
+    commit_request(env, NAMES["data"], at="2026-05-01T05:00:00Z")
+    resolve(env, NAMES["data"], gate_failed=False, at="2026-05-01T05:10:00Z")
+    later = "20260501T000000Z-concept-drift"
+    commit_request(env, later, at="2026-05-01T05:11:00Z", kind="adapt")
+    resolve(env, later, gate_failed=True, at="2026-05-01T05:15:00Z", number=3, kind="adapt", budget=True)
+    assert held_back(env, due()) == []
+    assert [each.state for each in create_requests(env)] == ["already requested"]
+
+
+def test_one_failure_that_opens_the_circuit_breaker_is_one_model(env: MonitoredEndpoint) -> None:
+    """A budget that is too small for any model opens it at once."""
+    earlier = "20260401T000000Z-concept-drift"
+    commit_request(env, earlier, at="2026-04-01T06:00:00Z", kind="adapt")
+    resolve(env, earlier, gate_failed=True, at="2026-04-02T06:00:00Z", kind="adapt", budget=True)
+    assert held_back(env, due()) == ["the circuit breaker is open: 1 model failed the gate"]
+
+
 def test_suppressed_request_is_recorded_with_its_first_time(env: MonitoredEndpoint) -> None:
     """The next day's check finds the same; a request that was created is not recorded."""
     commit_request(env, OLD, at="2026-04-01T06:00:00Z")

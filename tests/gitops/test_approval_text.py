@@ -15,6 +15,7 @@ from ml import config
 from ml.errors import ConfigError
 from ml.gitops import approval_decision, approval_text, comments, commit_messages, metric_tables
 from ml.gitops.github_client import BODY_LIMIT
+from ml.gitops.reason_text import SameCoefficients
 from ml.model import champion_comparison, metrics
 from tests.harness.git.repositories import SERVING, record
 from tests.report.evaluations import CHAMPION, COMPARED, blind, evaluation
@@ -523,8 +524,19 @@ def test_rows_that_were_left_out_are_counted() -> None:
 def test_fit_with_the_coefficients_of_the_champion_says_so() -> None:
     """A changed gate alone trains the same model again: the reviewer reads it before the evidence."""
     assert "Same coefficients" not in approval_text.render(page())
-    same = approval_text.render(page(same="decisions"))
+    same = approval_text.render(page(same=SameCoefficients(threshold=True, code=True)))
     assert "**Same coefficients as approval 0006:**" in same
     assert "merging changes no score and no decision." in same
     assert same.index("Same coefficients") < same.index("## Gate")
-    assert "Only the threshold is another one." in approval_text.render(page(same="coefficients"))
+    threshold = approval_text.render(page(same=SameCoefficients(threshold=False, code=True)))
+    assert "Only the threshold is another one." in threshold
+
+
+def test_same_coefficients_with_other_code_may_change_scores() -> None:
+    """The archive's scorer and parser of requests make a score of the coefficients."""
+    text = approval_text.render(page(same=SameCoefficients(threshold=True, code=False)))
+    assert "The coefficients and the threshold are the same, the scoring code differs." in text
+    assert "no score and no decision" not in text
+    text = approval_text.render(page(same=SameCoefficients(threshold=False, code=False)))
+    assert "The threshold and the scoring code differ." in text
+    assert "Only the threshold" not in text

@@ -62,6 +62,13 @@ def test_show_asks_git_once_for_a_file_at_a_commit(
     assert repository.show(first, "x") == b"1"
 
 
+@pytest.mark.parametrize("path", ["./a.txt", "../a.txt", "b/../a.txt", "b/./c", "b//c", "b/c/", "/a.txt"])
+def test_show_reads_plain_paths_only(workspace: GitWorkspace, path: str) -> None:
+    """Git reads some of these as paths from the current folder: a commit has no file of such a name."""
+    workspace.write({"a.txt": "1", "b/c": "2"}, "Files")
+    assert workspace.repository.show("HEAD", path) is None
+
+
 def _commands(trace: Path) -> list[str]:
     return [line.split()[5] for line in trace.read_text().splitlines() if "trace: built-in: git " in line]
 

@@ -14,6 +14,7 @@ from ml.aws.drift_check_store import Checks
 from ml.commands.drift_check import check
 from ml.playground.daily_look import DailyLook, Look
 from ml.site import suppressed_requests
+from tests.drift.retrain_cases import commit_request, resolve
 from tests.harness.aws import moto_server
 from tests.harness.platform import monitored
 from tests.harness.platform.monitored import MonitoredEndpoint
@@ -110,3 +111,20 @@ def test_drift_that_is_held_back_is_recorded_on_its_first_day(env: MonitoredEndp
     stored = suppressed_requests.read(Checks(env.bucket, ENDPOINT))
     first = min(day for day, each in found.items() if each.concept)
     assert [(each.cause, each.first.day, each.latest.day) for each in stored] == [("concept-drift", first, 7)]
+
+
+def test_drift_that_an_open_circuit_breaker_holds_back_is_recorded(env: MonitoredEndpoint, tmp_path: Path) -> None:
+    """The workflow runs once to open its issue. On later days the look records what a check would."""
+    earlier = "20260210T000000Z-concept-drift"
+    commit_request(env, earlier, at="2026-02-10T06:00:00Z", kind="adapt")
+    resolve(env, earlier, gate_failed=True, at="2026-02-11T06:00:00Z", kind="adapt", budget=True)
+    env.month(2, known_after=3)
+    env.month(3, flip=0.5, known_after=3)
+    env.at("2026-03-01T05:17:00Z")
+    check(env.root)
+    daily = DailyLook(env.root, tmp_path / "looks", import_pending=lambda: None)
+    reasons = [look(env, daily, datetime(2026, 3, day, tzinfo=UTC)).reason for day in range(2, 8)]
+    assert [reason for reason in reasons if reason] == ["concept drift is due, after 1 gate failure in a row"]
+    (stored,) = suppressed_requests.read(Checks(env.bucket, ENDPOINT))
+    assert (stored.cause, stored.latest.day) == ("concept-drift", 7)
+    assert stored.reason == "the circuit breaker is open: 1 model failed the gate"

@@ -39,10 +39,33 @@ def test_figures_stand_beside_their_limits() -> None:
     """With their intervals."""
     limits = config.load_gate(SHIPPED).model_copy(update=LIMITS)
     assert served_model_gate.judge(limits, record(1, metrics=METRICS)).figures == (
-        "recall 0.90 (0.80 to 0.95), more than 0.6 asked",
-        "false-positive rate 0.8 % (0.6 % to 1 %), at most 1.5 % asked",
+        "recall 0.90 (0.80 to 0.95), more than 0.60 asked",
+        "false-positive rate 0.80 % (0.60 % to 1.00 %), at most 1.50 % asked",
         "40 frauds, at least 20 asked",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "figure"),
+    [
+        ("recall", (0.598, 0.55, 0.7), "recall 0.598 (0.550 to 0.700), more than 0.600 asked"),
+        ("recall", (0.9, 0.6004, 0.95), "recall 0.9000 (0.6004 to 0.9500), more than 0.6000 asked"),
+        ("recall", (0.6, 0.5, 0.7), "recall 0.60 (0.50 to 0.70), more than 0.60 asked"),
+        (
+            "false_positive_rate",
+            (0.015001, 0.01, 0.02),
+            "false-positive rate 1.5001 % (1.0000 % to 2.0000 %), at most 1.5000 % asked",
+        ),
+    ],
+)
+def test_figure_that_is_not_its_limit_is_not_written_as_it(
+    name: str, rates: tuple[float, float, float], figure: str
+) -> None:
+    """Otherwise one reads that 0.60 is not more than 0.6, where it is 0.598."""
+    value, low, high = rates
+    changed = METRICS[name].model_copy(update={"value": value, "low": low, "high": high})
+    limits = config.load_gate(SHIPPED).model_copy(update=LIMITS)
+    assert figure in served_model_gate.judge(limits, record(1, metrics=METRICS | {name: changed})).figures
 
 
 def test_record_without_counts_cannot_be_judged() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ml import config
+from ml.gitops.reason_text import SameCoefficients
 from ml.model.drift.performance_estimation import calibration
-from ml.training.approval_page import same_model, score_bands, settings_changed
+from ml.training.approval_page import same_coefficients, score_bands, settings_changed
 from tests.harness.git.repositories import GitWorkspace
 
 
@@ -35,20 +37,28 @@ def test_reference_without_calibration_has_no_bands() -> None:
 
 
 def test_fit_that_gives_the_champion_again_is_recognized() -> None:
-    """By everything in model.json that is fitted; its threshold decides whether any decision changes."""
+    """By everything in model.json that is fitted; its threshold and code/ decide whether any decision changes."""
     former: dict[str, object] = {
         "parts": [{"coefficients": [1.0]}],
         "threshold": {"score": 0.5},
         "provenance": {"a": "b"},
     }
 
-    def found(**changes: object) -> str:
-        return same_model(json.dumps(former).encode(), json.dumps(former | changes).encode())
+    code = {"code/inference.py": b"1", "code/ml/model/scorer.py": b"2"}
 
-    assert found(provenance={"a": "c"}) == "decisions"
-    assert found(threshold={"score": 0.6}) == "coefficients"
-    assert found(parts=[{"coefficients": [1.5]}]) == ""
-    assert found(categories=["country"]) == ""
+    def found(new: Mapping[str, bytes] = code, **changes: object) -> SameCoefficients | None:
+        models = (json.dumps(document).encode() for document in (former, former | changes))
+        return same_coefficients(
+            *({"model.json": model, **files} for model, files in zip(models, (code, new), strict=True))
+        )
+
+    assert found(provenance={"a": "c"}) == SameCoefficients(threshold=True, code=True)
+    assert found({**code, "baseline.json": b"{}"}) == SameCoefficients(threshold=True, code=True)
+    assert found(threshold={"score": 0.6}) == SameCoefficients(threshold=False, code=True)
+    for other in ({**code, "code/ml/model/scorer.py": b"3"}, {**code, "code/ml/new.py": b""}, {}):
+        assert found(other) == SameCoefficients(threshold=True, code=False)
+    assert found(code, parts=[{"coefficients": [1.5]}]) is None
+    assert found(categories=["country"]) is None
 
 
 def test_changed_settings_are_read_from_both_commits(tmp_path: Path) -> None:
