@@ -119,8 +119,8 @@ def urgency(site: Site, check: DriftState) -> str:
 def _answers(check: DriftState, site: Site) -> dict[str, str]:
     """The kinds of drift of a check whose own request led to a model, and that model. Other kinds asked for nothing."""
     found: dict[str, str] = {}
-    for item in request_causes.of_window(check, site.requests):
-        if item.resolution is None or item.resolution.gate_failed:
+    for item in site.requests:
+        if not request_causes.counts(item, check) or item.resolution is None or item.resolution.gate_failed:
             continue
         kinds = [item.request.cause.removesuffix("-drift")]
         kinds += ["alarm"] if request_causes.cause(item) == "alarm" else []

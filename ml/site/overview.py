@@ -20,11 +20,13 @@ class Now:
     heading: str
     sentences: tuple[str, ...]
     actions: tuple[str, ...]
-    """What a person has to do, a sentence each; that there is nothing to do, if there is nothing."""
+    """What a person has to do, a sentence each; if nothing that was read asks for it, that."""
     idle: bool
-    """Whether there is nothing to do."""
+    """Whether nothing that was read asks for action."""
     checked: bool
     """Whether a drift check of what serves says something of alerts, recall and labels."""
+    unchecked: str
+    """Why no drift check does; empty if one does."""
     digest: str
     """Git's digest of the archive beside the registry's, and when they were compared."""
     alerts: str
@@ -66,6 +68,7 @@ def now(site: Site) -> Now:
         actions=actions or (_idle(site),),
         idle=not actions,
         checked=site.drift is not None,
+        unchecked=_unchecked(site),
         heading=_heading(site),
         sentences=tuple(_sentences(site)),
         digest=serving_facts.digest(site),
@@ -152,7 +155,7 @@ def _actions(site: Site, urgency: str) -> Iterable[str]:
     last = site.periods[-1] if site.periods else None
     if not site.offline and last is not None and any(each.status == "failed" for each in last.deployments[-1:]):
         model = f"model {number(last.approval)}" if last.approval is not None else "no model"
-        yield f"The deployment of {model} failed: merge its rollback, or run deploy.yml again."
+        yield f"The deployment of {model} failed: run deploy.yml again, or merge its rollback if one is open."
     if urgency.startswith(drift_checks.URGENT):
         waits = "; a retrain request for it is open" if site.open_requests else ""
         yield f"Look at the latest drift check: {urgency.removeprefix(drift_checks.URGENT).lstrip(': ')}{waits}."
@@ -163,8 +166,26 @@ def _actions(site: Site, urgency: str) -> Iterable[str]:
 def _idle(site: Site) -> str:
     if site.offline:
         return "What there is to do is not known without the account."
-    unread = " in what could be read" if site.missing or site.alarms is None else ""
-    return f"Nothing to do{unread}: sources agree, no alarm and no drift needs action, and no retrain request is open."
+    checks = "Git, registry and drift checks" if site.checks else "Git and registry"
+    unread = ", as far as they could be read" if site.missing or site.alarms is None else ""
+    return (
+        f"Nothing in {checks} asks for action{unread}. Open pull requests, issues and failed workflow runs on GitHub "
+        "are not read here."
+    )
+
+
+def _unchecked(site: Site) -> str:
+    if site.drift is not None:
+        return ""
+    if site.offline:
+        return "Not known without the account."
+    figures = "The figures of the test rows are below."
+    if site.current is None:
+        return f"Not known: no drift check is stored, and nothing serves. {figures}"
+    return (
+        "Known after the first drift check, which reads them from the captured traffic of a whole window: none of a "
+        f"window that has ended is stored. {figures}"
+    )
 
 
 def _drift(site: Site) -> str:

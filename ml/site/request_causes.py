@@ -94,8 +94,19 @@ def of_window(check: DriftState, requests: Sequence[Request]) -> tuple[Request, 
     return tuple(item for item in requests if _is_about(item, check))
 
 
+def counts(item: Request, check: DriftState) -> bool:
+    """Whether the drift of a check is part of what a request was made of: one of its windows that fired ends in it.
+
+    An alarm is of all windows that its days are in.
+    """
+    if cause(item) != "windows":
+        return _is_about(item, check)
+    found = _fired_windows(item)
+    return any(check.start < end <= check.end for _, end in found) if found else _is_about(item, check)
+
+
 def _is_about(item: Request, check: DriftState) -> bool:
-    found = _fired(item)
+    found = max(_fired_windows(item), key=lambda window: window[1], default=None)
     if found is None:
         return check.start <= item.landed.time < check.end
     start, end = found
@@ -109,16 +120,15 @@ def alarms(check: DriftState, requests: Sequence[Request]) -> tuple[Request, ...
     return tuple(item for item in of_window(check, requests) if cause(item) == "alarm")
 
 
-def _fired(item: Request) -> tuple[datetime, datetime] | None:
-    """The latest window in which the drift of a request was found; None if its evidence does not say so."""
+def _fired_windows(item: Request) -> list[tuple[datetime, datetime]]:
+    """The windows in which the drift of a request was found; none if its evidence does not say so."""
     windows = item.request.evidence.get("windows")
-    found = [
+    return [
         (start, end)
         for each in (windows if isinstance(windows, list | tuple) else ())
         if isinstance(each, dict) and each.get("fired") is True
         if (start := _moment(each.get("start"))) is not None and (end := _moment(each.get("end"))) is not None
     ]
-    return max(found, key=lambda window: window[1], default=None)
 
 
 def _moment(value: object) -> datetime | None:

@@ -192,6 +192,17 @@ def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
     assert urgency(drifted, requests=(inputs,), serves=3) == "model 0001 was replaced: prediction, concept"
 
 
+def test_request_of_several_windows_answers_the_drift_of_each() -> None:
+    """The first of two windows that agreed has the same request as the second."""
+    item = asked("psi", (at(4, 1, 0), at(5, 1, 0)), (at(5, 1, 0), at(6, 1, 0)), month=6, day=1)
+    item = replace(item, request=item.request.model_copy(update={"cause": "prediction-drift"}))
+    for month in (4, 5):
+        drifted = check(month, 1, {}, fired=("prediction",))
+        assert urgency(drifted, requests=(item,), serves=3) == "answered by model 0003: prediction"
+    other = check(3, 1, {}, fired=("prediction",))
+    assert urgency(other, requests=(item,), serves=3) == "model 0001 was replaced: prediction"
+
+
 def test_superseded_check_needs_no_action() -> None:
     """Another model serves, or a later check of the model tested the same and found nothing."""
     drifted = check(4, 1, {}, fired=("concept", "prediction"))

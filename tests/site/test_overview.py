@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -54,27 +55,52 @@ def test_first_page_says_what_a_person_has_to_do() -> None:
     now = overview.now(site(**calm))
     assert now.idle
     assert now.actions == (
-        "Nothing to do: sources agree, no alarm and no drift needs action, and no retrain request is open.",
+        "Nothing in Git, registry and drift checks asks for action. Open pull requests, issues and failed workflow "
+        "runs on GitHub are not read here.",
     )
-    assert overview.now(site(**(calm | {"alarms": None}))).actions[0].startswith("Nothing to do in what could be read:")
+    unread = overview.now(site(**(calm | {"alarms": None}))).actions[0]
+    assert unread.startswith("Nothing in Git, registry and drift checks asks for action, as far as they could be read.")
+    unchecked = overview.now(site(**calm, checks=())).actions[0]
+    assert unchecked.startswith("Nothing in Git and registry asks for action. ")
     drifted = overview.now(site(**(calm | {"checks": (check(5, 1, {}, fired=("concept",)),)})))
     assert drifted.actions == ("Look at the latest drift check: concept.",)
     failed = period(2, at(4), None, deployments=(finished(2, "2026-04-01T07:00:00Z", status="failed", reason="No."),))
     assert overview.now(site(**calm, periods=(period(1, at(3), None), failed))).actions == (
-        "The deployment of model 0002 failed: merge its rollback, or run deploy.yml again.",
+        "The deployment of model 0002 failed: run deploy.yml again, or merge its rollback if one is open.",
     )
     assert overview.now(site(**calm, offline=True)).actions == (
         "What there is to do is not known without the account.",
     )
     page = pages.render(site(**calm), pages.Addresses.of_repository(None))["index.html"]
-    assert "<dt>To do</dt><dd>Nothing to do: " in page
+    assert "<dt>To do</dt><dd>Nothing in Git, registry and drift checks asks for action" in page
 
 
 def test_rows_that_no_check_has_filled_yet_are_one() -> None:
     """Alerts, recall and labels are known after the first check, which the page explains once."""
-    page = pages.render(site(checks=()), pages.Addresses.of_repository(None))["index.html"]
-    assert "<dt>Alerts, recall, labels</dt><dd>Known after the first drift check:" in page
+    page = pages.render(site(checks=(), missing=()), pages.Addresses.of_repository(None))["index.html"]
+    assert "<dt>Alerts, recall, labels</dt><dd>Known after the first drift check, which reads them" in page
     assert "<dt>Labels</dt>" not in page
+
+
+def test_reason_without_a_check_is_that_of_the_site() -> None:
+    """A window may have ended without traffic, nothing may serve, and offline the lake is not read."""
+    known: dict[str, Any] = {"checks": (), "missing": ()}
+    stored = overview.now(site(**known)).unchecked
+    assert "none of a window that has ended is stored" in stored
+    assert "none has ended" not in stored
+    nothing = overview.now(site(**known, periods=(period(None, at(4), None),))).unchecked
+    assert nothing.startswith("Not known: no drift check is stored, and nothing serves.")
+    assert overview.now(site(**known, offline=True)).unchecked == "Not known without the account."
+    assert overview.now(site()).unchecked == ""
+
+
+def test_check_that_decided_no_row_knows_no_alerts() -> None:
+    """Another model may have decided all of them: this is not `0 of 0`."""
+    page = pages.render(site(checks=(check(5, 1, {}, decided=0, alerts=0),)), pages.Addresses.of_repository(None))[
+        "drift.html"
+    ]
+    assert "24,000 transactions, alerts not known, against model" in page
+    assert "0 of 0" not in page
 
 
 def test_latest_check_says_whether_to_act() -> None:

@@ -62,6 +62,16 @@ def test_request_belongs_to_the_latest_window_that_fired() -> None:
     assert months(asked("psi", *reversed(windows), month=5, day=1)) == [4]
 
 
+def test_request_counts_for_each_window_that_fired() -> None:
+    """A request of two windows of three answers the drift of both."""
+    item = asked("psi", (at(3, 1, 0), at(4, 1, 0)), (at(5, 1, 0), at(6, 1, 0)), month=6, day=1)
+    assert [month for month in range(1, 9) if request_causes.counts(item, check(month, 1, {}))] == [3, 5]
+    alarm = asked("daily_fraud_rate", (at(3, 20), at(5, 3)), month=5, day=3)
+    assert [month for month in range(1, 9) if request_causes.counts(alarm, check(month, 1, {}))] == [3, 4, 5]
+    person = asked(None)
+    assert [month for month in range(1, 9) if request_causes.counts(person, check(month, 1, {}))] == [5]
+
+
 def test_later_adaptation_and_end_of_a_pattern_belong_to_the_window_of_their_last_day() -> None:
     """Their days begin with the onset of what they are about, which was months ago."""
     for statistic in ("days_since_onset", "daily_new_pattern_frauds"):
