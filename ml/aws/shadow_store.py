@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,8 +22,6 @@ from ml.errors import DataError
 PREFIX = "deploy/shadow/"
 SCHEMA = 1
 _SCORED = 200
-_COMPARISON = re.compile(r"[^/]+/comparison\.json")
-"""The key of a comparison below the folder of its archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +42,7 @@ class ShadowStore:
     def __init__(self, bucket: str, deployment: Deployment) -> None:
         self.bucket = bucket
         self._sha256 = deployment.artifact_sha256
-        self._archive = f"{PREFIX}{deployment.approval:04d}-{self._sha256[:12]}/"
-        self._folder = f"{self._archive}{deployment.endpoint_config}/"
+        self._folder = f"{PREFIX}{deployment.approval:04d}-{self._sha256[:12]}/{deployment.endpoint_config}/"
         self._order = deployment.desired
 
     @property
@@ -82,18 +78,7 @@ class ShadowStore:
 
     def comparison(self) -> dict[str, Any] | None:
         """The comparison; None if there is none. Raises CloudError, and DataError if it was changed."""
-        return self._comparison(self.uri)
-
-    def comparisons(self) -> dict[str, dict[str, Any]]:
-        """The comparisons of this archive in every configuration in which it was deployed, by their URIs.
-
-        Raises CloudError, and DataError if one of them was changed.
-        """
-        keys = s3_objects.keys(self.bucket, self._archive)
-        uris = [f"s3://{self.bucket}/{key}" for key in keys if _COMPARISON.fullmatch(key.removeprefix(self._archive))]
-        return {uri: found for uri in uris if (found := self._comparison(uri)) is not None}
-
-    def _comparison(self, uri: str) -> dict[str, Any] | None:
+        uri = self.uri
         try:
             content = s3_objects.read(uri)
         except DataError as error:
@@ -103,8 +88,8 @@ class ShadowStore:
         stated = s3_objects.metadata(uri).get("sha256")
         if stated != hashlib.sha256(content).hexdigest():
             raise DataError(
-                f"{uri}: its content has another digest than it was written with ({stated}); run `fraudops shadow` "
-                "again"
+                f"{uri}: its content has another digest than it was written with ({stated}); delete it, and run "
+                "`fraudops shadow` again"
             )
         document = _document(content, uri)
         if document.get("artifact_sha256") != self._sha256:

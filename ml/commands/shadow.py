@@ -227,12 +227,12 @@ def _sample(plan: _Plan, store: ShadowStore) -> RequestSample:
             f"answered by another model, {sample.unusable:,} with an error or captured in part), so nothing can be "
             "compared"
         )
-    for uri, before in store.comparisons().items():
-        if _same_traffic(before, plan) and before["traffic"]["requests"] > sample.requests:
-            raise Refused(
-                f"{sample.requests:,} captured requests are left of the {before['traffic']['requests']:,} that {uri} "
-                "compares: their capture has expired or was deleted. The comparison stays as it is"
-            )
+    before = store.comparison()
+    if before is not None and _same_traffic(before, plan) and before["traffic"]["requests"] > sample.requests:
+        raise Refused(
+            f"{sample.requests:,} captured requests are left of the {before['traffic']['requests']:,} that {store.uri} "
+            "compares: their capture has expired or was deleted. The comparison stays as it is"
+        )
     return sample
 
 
