@@ -155,7 +155,7 @@ class CardProcessor:
             served=decided == 1,
             scores=self._control.score(rows),
         )
-        self.outcomes.add(month, scored)
+        self.outcomes.add(month, block.day.day, scored)
         bands = np.searchsorted(self._edges, table[self._amount].to_numpy(), side="right")
         counts.rows_by_band += np.bincount(bands, minlength=len(self._edges) + 1)
         counts.frauds_by_band += np.bincount(bands[frauds], minlength=len(self._edges) + 1)

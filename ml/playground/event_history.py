@@ -103,6 +103,7 @@ class EventHistory:
         months_played = tuple(self._month(number) for number in range(1, months + 1))
         requests, retrains = self._requests(), self._retrains()
         deployments = self._deployments()
+        reacted = reaction.measure(cards.year, self._looks, deployments, months=months, root=operator.root)
         self.year = PlayedYear(
             title=scenario.title,
             about=scenario.about,
@@ -116,7 +117,8 @@ class EventHistory:
             onsets=_onsets(scenario),
             rule_amount=cards.outcomes.rule_amount,
             equal_false_alarms=cards.outcomes.at_equal_false_alarms(range(max(1, months - POOLED + 1), months + 1)),
-            reaction=reaction.measure(cards.year, self._looks, deployments, months=months, root=operator.root),
+            rule_until_recovery=cards.outcomes.rule_until_recovery(range(1, months + 1), reacted),
+            reaction=reacted,
             looks=self.looks,
             check_runs=self.runs,
             months=months_played,

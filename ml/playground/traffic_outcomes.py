@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.model.metrics import Confusion
-from ml.report.year_data import SIDES, AtEqualFalseAlarms, SideCounts
+from ml.report.year_data import SIDES, AtEqualFalseAlarms, Reaction, SideCounts
 
 RULE_QUANTILE = 0.99
 """The rule alerts on the amounts of history from this quantile on."""
@@ -50,16 +51,33 @@ class TrafficOutcomes:
 
     threshold: float
     rule_amount: float
-    months: dict[int, list[ScoredRows]] = field(default_factory=dict)
+    months: dict[int, list[tuple[date, ScoredRows]]] = field(default_factory=dict)
 
-    def add(self, month: int, rows: ScoredRows) -> None:
-        """Adds rows of `month`."""
-        self.months.setdefault(month, []).append(rows)
+    def add(self, month: int, day: date, rows: ScoredRows) -> None:
+        """Adds rows of a day of `month`."""
+        self.months.setdefault(month, []).append((day, rows))
 
     def counts(self, month: int) -> dict[str, SideCounts]:
         """The counts of each side in `month`."""
-        rows = ScoredRows.concatenate(self.months[month])
+        rows = self._rows([month])
         return {side: _counts(rows, alerts) for side, alerts in self._alerts(rows).items()}
+
+    def rule_until_recovery(self, months: Iterable[int], reaction: Reaction) -> tuple[SideCounts, ...]:
+        """Each of `months` if the rule had alerted beside the models that served until one found the new frauds.
+
+        That is from the day after the alarm to the day of the recovery; without a recovery to the end. Empty without
+        an alarm.
+        """
+        if reaction.alarm is None:
+            return ()
+        last = reaction.recovery or date.max
+        found = []
+        for month in months:
+            rows = self._rows([month])
+            ruled = [np.full(len(part.truth), reaction.alarm < day <= last) for day, part in self.months[month]]
+            by_amount = np.concatenate(ruled) & (rows.amounts >= self.rule_amount)
+            found.append(_counts(rows, rows.served | by_amount))
+        return tuple(found)
 
     def at_equal_false_alarms(self, months: Iterable[int]) -> dict[str, AtEqualFalseAlarms]:
         """Each side in `months` together, with its limit set anew to give as many false alarms as were served.
@@ -68,7 +86,7 @@ class TrafficOutcomes:
         are all given or all left out, so that a side may have fewer false alarms. A side that exceeds them at every
         limit of its own is left out.
         """
-        rows = ScoredRows.concatenate([part for month in months for part in self.months[month]])
+        rows = self._rows(months)
         allowed = int((rows.served & ~rows.truth).sum())
         by_amount = rows.amounts >= self.rule_amount
         never = np.zeros_like(by_amount)
@@ -81,6 +99,9 @@ class TrafficOutcomes:
             if alerts is not None:
                 found[side] = alerts
         return {side: AtEqualFalseAlarms.of(_counts(rows, alerts)) for side, alerts in found.items()}
+
+    def _rows(self, months: Iterable[int]) -> ScoredRows:
+        return ScoredRows.concatenate([rows for month in months for _, rows in self.months[month]])
 
     def _alerts(self, rows: ScoredRows) -> Mapping[str, NDArray[np.bool_]]:
         model = rows.scores >= self.threshold

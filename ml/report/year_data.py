@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ml.model.metrics import Confusion, Estimate, rate
 
-SCHEMA = 3
+SCHEMA = 4
 SIDES = ("with_retraining", "without_retraining", "rule")
 """The ways of deciding that a year compares: the models that served, the first model, and what a bank tries first: the
 first model or a rule on the amount."""
@@ -187,8 +187,9 @@ class PlayedYear:
     """All data of the report. `statistic` names the figure of `MonthPlayed.drift`, `floor` its least size.
 
     The rule alerts from `rule_amount` on; `equal_false_alarms` compares the sides in the last months, without those
-    that cannot have so few; `looks` are the days that the check was due, `check_runs` those on which
-    drift.yml ran.
+    that cannot have so few; `rule_until_recovery` has each month if the rule had alerted beside the models that served
+    from the day after the alarm to the day of the recovery, and is empty without an alarm; `looks` are the days that
+    the check was due, `check_runs` those on which drift.yml ran.
     """
 
     title: str
@@ -203,6 +204,7 @@ class PlayedYear:
     onsets: Mapping[str, int]
     rule_amount: float
     equal_false_alarms: Mapping[str, AtEqualFalseAlarms]
+    rule_until_recovery: tuple[SideCounts, ...]
     reaction: Reaction
     looks: int
     check_runs: int
@@ -237,6 +239,7 @@ class PlayedYear:
                 "equal_false_alarms": {
                     side: AtEqualFalseAlarms(**item) for side, item in own["equal_false_alarms"].items()
                 },
+                "rule_until_recovery": tuple(SideCounts.from_dict(item) for item in own["rule_until_recovery"]),
                 "reaction": Reaction(
                     **{name: date.fromisoformat(day) if day else None for name, day in own["reaction"].items()}
                 ),

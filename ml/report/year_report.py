@@ -18,16 +18,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ml.model.metrics import Estimate
-from ml.report import heat_tables, vega_charts, year_charts, year_data, year_plots
+from ml.report import heat_tables, vega_charts, year_charts, year_comparison, year_data, year_plots
+from ml.report.year_comparison import SIDE_NAMES, Period
 from ml.report.year_data import POOLED, MonthPlayed, PlayedYear
 
 _LOADER = PackageLoader("ml.report")
-SIDE_NAMES = {
-    "with_retraining": "models that served",
-    "without_retraining": "first model, never retrained",
-    "rule": "first model or a rule on the amount",
-}
-"""The names of the ways of deciding on the page."""
 
 
 def write(year: PlayedYear, folder: Path) -> list[Path]:
@@ -49,7 +44,10 @@ def page(year: PlayedYear) -> str:
             year=year,
             approved=len({retrain.approval for retrain in year.retrains if retrain.approval is not None}),
             pooled=_pooled(year),
-            sides=SIDE_NAMES,
+            compared=[_compared(period) for period in year_comparison.periods(year)],
+            rule_summary=year_comparison.summary(year),
+            losses=year_comparison.losses(year),
+            interim=year_comparison.interim(year),
             gains=_gains(year),
             charts={
                 chart.name: {
@@ -83,6 +81,19 @@ def _pooled(year: PlayedYear) -> dict[str, Any]:
         for side, counts in ((side, year.pooled(side)) for side in year_data.SIDES)
     }
     return sides | {"months": f"{first} to {last}" if first < last else str(last)}
+
+
+def _compared(period: Period) -> dict[str, Any]:
+    """A period as rows of a table: the way, its counts, and their rates."""
+    names = ("recall", "false_positive_rate")
+    return {
+        "title": period.title,
+        "ways": [
+            {name: getattr(year_data, name)(counts.confusion) for name in names}
+            | {"name": way, "counts": counts, "recall_first_kind": year_data.recall_first_kind(counts)}
+            for way, counts in period.ways
+        ],
+    }
 
 
 def _gains(year: PlayedYear) -> list[str]:

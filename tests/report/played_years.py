@@ -42,6 +42,10 @@ def played_year(*, months: int = 12, requests: bool = True) -> PlayedYear:
             side: AtEqualFalseAlarms.of(_counts(4 * 161, found, 920))
             for side, found in (("with_retraining", 620), ("without_retraining", 165), ("rule", 380))
         },
+        rule_until_recovery=tuple(
+            month.sides["rule"] if month.number == 7 else month.sides["with_retraining"]
+            for month in map(_month, range(1, months + 1))
+        ),
         reaction=Reaction(onset=date(2026, 7, 1), alarm=date(2026, 7, 7), recovery=date(2026, 7, 20)),
         looks=365,
         check_runs=21,
