@@ -1,16 +1,18 @@
 """Uploads job code and settings to S3 under their own digests.
 
 Equal content gets the same key, which makes definitions, step caching and artifacts reproducible. An existing object is
-kept if S3 confirms its digest, else uploaded again.
+kept if S3 confirms its digest, else uploaded again. Code is one archive: a tree of a hundred objects costs a request
+for each of them at every upload, and again in every job.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
+import tarfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +24,7 @@ from ml.model.training_settings import Settings
 _PACKAGES = ("ml/model", "ml/steps", "ml/spark")
 _COUNTING = ("ml/aws/__init__.py", "ml/errors.py", "ml/aws/capture", "ml/aws/labels")
 """What a drift check's job needs beside these; it calls no service of AWS."""
-_TRANSFERS = 8
+ARCHIVE = ".tar"
 _BESIDE = ("run.sh", "requirements.txt")
 """Files that the container looks for at the top of the tree: those of ml/steps, or of ml/shards for its jobs."""
 
@@ -57,7 +59,8 @@ def tree(root: Path, *, counting: Literal["spark", "shards"] | None = None) -> d
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The digest of the whole tree. A job verifies it before it runs any file (`ml.aws.pipeline.entry_point`).
+    """The digest of the whole tree. A job unpacks it and verifies this before it runs any file
+    (`ml.aws.pipeline.entry_point`).
 
     It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
 
@@ -72,49 +75,51 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 def upload_code(files: Mapping[str, bytes], bucket: str, *, below: str = "code") -> str:
-    """Uploads the tree under its digest and returns its prefix, `s3://BUCKET/BELOW/<sha256>/`."""
-    return _upload(bucket, f"{below}/{digest(files)}/", files)
+    """Uploads the tree as one archive under its digest and returns its URI, `s3://BUCKET/BELOW/<sha256>.tar`."""
+    return _upload(bucket, f"{below}/{digest(files)}{ARCHIVE}", archive(files))
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A tar of the tree. Equal trees give equal bytes; not compressed, because zlib's output differs by version."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, body in sorted(files.items()):
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    return written.getvalue()
 
 
 def upload_settings(settings: Settings, bucket: str) -> str:
     """Uploads settings.json under its digest and returns its prefix, `s3://BUCKET/configs/<sha256>/`."""
-    return _upload(bucket, f"configs/{settings.sha256}/", {"settings.json": settings.to_json().encode()})
+    return _upload(bucket, f"configs/{settings.sha256}/", settings.to_json().encode(), name="settings.json")
 
 
 def upload_no_champion(bucket: str) -> str:
     """Uploads a placeholder for the champion, for runs while no model serves; returns its prefix."""
-    return _upload(bucket, NO_CHAMPION, {"none.json": json.dumps({"champion": None}).encode()})
+    return _upload(bucket, NO_CHAMPION, json.dumps({"champion": None}).encode(), name="none.json")
 
 
-def _upload(bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
-    """Makes the objects below `prefix` exactly `files`, by their digests. Refuses if there are other objects."""
+def _upload(bucket: str, prefix: str, body: bytes, *, name: str = "") -> str:
+    """Makes the object `prefix` + `name` exactly `body`, and returns the URI that a job reads.
+
+    A job reads every object whose key begins with `prefix`, so there must be no other.
+    """
     s3 = session.client("s3")
-    where = f"s3://{bucket}/{prefix}"
-
-    def put(name: str) -> None:
-        checksum = base64.b64encode(hashlib.sha256(files[name]).digest()).decode()
-        if name in there:
-            head = s3.head_object(Bucket=bucket, Key=prefix + name, ChecksumMode="ENABLED")
-            if head.get("ChecksumSHA256") == checksum:
-                return
-        # S3 verifies this digest on arrival and stores it with the object.
-        s3.put_object(
-            Bucket=bucket,
-            Key=prefix + name,
-            Body=files[name],
-            ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=checksum,
-        )
-
+    where, key = f"s3://{bucket}/{prefix}", prefix + name
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
     with session.explained(f"uploading to {where}"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        there = {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}
-        others = sorted(there - files.keys())
-        if others:
+        there = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        if others := sorted(there - {key}):
             raise CloudError(
-                f"{where} holds {', '.join(others[:5])}, which this project did not upload; jobs would refuse them: "
-                "find out who did, delete them, then run this again"
+                f"s3://{bucket} holds {', '.join(others[:5])}, which this project did not upload; jobs would read it "
+                f"with {where}: find out who did, delete them, then run this again"
             )
-        with ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="upload") as pool:
-            list(pool.map(put, files))
+        if there:
+            head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+            if head.get("ChecksumSHA256") == checksum:
+                return where
+        # S3 verifies this digest on arrival and stores it with the object.
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum)
     return where

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -146,48 +148,47 @@ def test_nothing_in_the_tree_names_sagemakers_folder(repository_root: Path) -> N
 def test_changed_object_is_uploaded_again(bucket: str, tmp_path: Path, how: str) -> None:
     """Existing objects are compared by SHA-256, not by size or metadata."""
     files = source_upload.tree(project(tmp_path))
-    prefix = f"code/{source_upload.digest(files)}/"
+    body = source_upload.archive(files)
     source_upload.upload_code(files, bucket)
+    [key] = keys()
     s3 = session.client("s3")
-    body = files["ml/steps/train.py"]
     other = {"same length": body.replace(b"model", b"ledom"), "shorter": b"", "without a checksum": body}[how]
-    s3.put_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py", Body=other, Metadata={"sha256": "claimed"})
+    s3.put_object(Bucket=bucket, Key=key, Body=other, Metadata={"sha256": "claimed"})
     source_upload.upload_code(files, bucket)
-    stored = s3.get_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py")
-    assert stored["Body"].read() == body
-    head = s3.head_object(Bucket=bucket, Key=f"{prefix}ml/steps/train.py", ChecksumMode="ENABLED")
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
+    head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     assert base64.b64decode(head["ChecksumSHA256"]) == hashlib.sha256(body).digest()
 
 
 def test_extra_object_is_an_error(bucket: str, tmp_path: Path) -> None:
-    """Every job would refuse a tree with an added file, so the upload refuses it first."""
+    """A job's input is a prefix of keys, so the job would read an object with a longer key as well."""
     files = source_upload.tree(project(tmp_path))
-    prefix = f"code/{source_upload.digest(files)}/"
-    session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ml/steps/numpy.py", Body=b"")
-    with pytest.raises(CloudError, match=r"holds ml/steps/numpy\.py, which this project did not upload"):
+    key = f"code/{source_upload.digest(files)}{source_upload.ARCHIVE}"
+    session.client("s3").put_object(Bucket=bucket, Key=f"{key}.gz", Body=b"")
+    with pytest.raises(CloudError, match=rf"holds {key}\.gz, which this project did not upload"):
         source_upload.upload_code(files, bucket)
 
 
 def test_code_is_uploaded_once_under_its_digest(bucket: str, tmp_path: Path) -> None:
-    """The second upload writes nothing; a changed byte changes the URI."""
+    """The second upload writes nothing; a changed byte changes the URI. The archive has the tree."""
     files = source_upload.tree(project(tmp_path))
     uri = source_upload.upload_code(files, bucket)
-    assert uri == f"s3://lake/code/{source_upload.digest(files)}/"
+    assert uri == f"s3://lake/code/{source_upload.digest(files)}{source_upload.ARCHIVE}"
     put: list[str] = []
     session.client("s3").meta.events.register("before-call.s3.PutObject", lambda **call: put.append(str(call)))
     assert source_upload.upload_code(files, bucket) == uri
     assert put == []
     assert source_upload.upload_code(files | {"run.sh": b"exec false\n"}, bucket) != uri
+    stored = session.client("s3").get_object(Bucket=bucket, Key=uri.removeprefix("s3://lake/"))["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(stored)) as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr] # all are files
+    assert found == files
 
 
-def test_incomplete_upload_is_completed(bucket: str, tmp_path: Path) -> None:
-    """Missing objects below the digest are written."""
-    files = source_upload.tree(project(tmp_path))
-    source_upload.upload_code(files, bucket)
-    whole = keys()
-    session.client("s3").delete_object(Bucket="lake", Key=whole[0])
-    source_upload.upload_code(files, bucket)
-    assert keys() == whole
+@given(FILES)
+def test_archive_is_of_names_and_content_in_any_order(files: dict[str, bytes]) -> None:
+    """Equal trees give equal bytes in any order."""
+    assert source_upload.archive(dict(reversed(files.items()))) == source_upload.archive(files)
 
 
 def test_settings_are_uploaded_under_their_digest(bucket: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml import config
-from ml.aws import platform_stack, registry, session
+from ml.aws import platform_stack, registry, session, source_upload
 from ml.commands.train import train
 from ml.errors import CloudError, ConfigError, DataError, GateFailed, GitError, Refused, TrainingFailed
 from tests.harness.aws.scripted_sagemaker import step
@@ -59,11 +59,11 @@ def test_execution_parameters_identify_all_inputs(env: TrainingPlatform) -> None
     assert parameters["SettingsUri"] == f"s3://{BUCKET}/configs/{settings.sha256}/"
     assert parameters["ConfigSha256"] == settings.sha256
     assert parameters["DataManifestUri"] == f"s3://{BUCKET}/training-sets/{parameters['DataSha256']}/dataset.manifest"
-    assert parameters["CodeUri"].startswith(f"s3://{BUCKET}/code/")
     assert parameters["ChampionUri"] == f"s3://{BUCKET}/champions/none/"
     keys = [item["Key"] for item in session.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
-    prefix = parameters["CodeUri"].removeprefix(f"s3://{BUCKET}/")
-    assert {f"{prefix}run.sh", f"{prefix}ml/steps/train.py"} <= set(keys)
+    digest = source_upload.digest(source_upload.tree(env.root))
+    assert parameters["CodeUri"] == f"s3://{BUCKET}/code/{digest}.tar"
+    assert f"code/{digest}.tar" in keys
 
 
 def test_execution_gets_no_empty_parameter(env: TrainingPlatform) -> None:

@@ -320,7 +320,7 @@ def test_dry_run_reports_inputs_and_starts_nothing(env: TrainingPlatform, tmp_pa
         parameters["DataSha256"],
         parameters["ConfigSha256"],
     )
-    assert parameters["CodeUri"].endswith(f"/code/{found.code_sha256}/")
+    assert parameters["CodeUri"].endswith(f"/code/{found.code_sha256}.tar")
     assert hashlib.sha256(definition()).hexdigest() == found.definition_sha256
     assert dry_run(env.root).execution_arn == env.only.arn
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -9,6 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -230,8 +233,11 @@ def test_no_word_of_a_job_can_be_empty(text: str, steps: dict[str, dict[str, Any
     }
 
 
-def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[int, str, str]:
-    """Runs Prepare's command on the code in `folder`: exit code, output and the failure reason for SageMaker."""
+def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str, temporary: Path) -> tuple[int, str, str]:
+    """Runs Prepare's command on the code in `folder`: exit code, output and the failure reason for SageMaker.
+
+    `temporary` is the container's folder of temporary files.
+    """
     app = steps["Prepare"]["Arguments"]["AppSpecification"]
     reason = folder.parent / "output/message"
     reason.unlink(missing_ok=True)
@@ -243,52 +249,61 @@ def started(steps: dict[str, dict[str, Any]], folder: Path, uri: str) -> tuple[i
         (commands / name).symlink_to(target)
     done = subprocess.run(
         [*app["ContainerEntrypoint"], str(folder), uri, str(reason), "prepare", "--window-start=", "a b $(id)"],
-        cwd="/", env={"PATH": str(commands)}, capture_output=True, text=True, check=False,
+        cwd="/", env={"PATH": str(commands), "TMPDIR": str(temporary)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr + done.stdout, reason.read_text() if reason.exists() else ""
 
 
 def test_code_with_another_digest_is_not_run(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    """A changed, added, renamed or linked file or another URI is refused before any code of the tree runs."""
+    """A changed, added, renamed, missing or linked file or another URI is refused before any code of the tree runs."""
     tree = {
-        "run.sh": b'printf "%s|" "$@" "$PWD"',
+        "run.sh": b'printf "%s|" "$@"; test -f ml/steps/train.py',
         "ml/steps/train.py": b"FIT = 1\n",
         "ml/steps/a b.py": b"",
         "ml/Z.py": b"x",
         "ml-\u00fc.py": b"y",
     }
     folder = tmp_path / "code"
-    for name, body in tree.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(body)
-    uri = f"s3://lake/code/{source_upload.digest(tree)}/"
-    assert started(steps, folder, uri) == (0, f"prepare|--window-start=|a b $(id)|{folder}|", "")
-    assert started(steps, folder, uri.rstrip("/"))[0] == 0
+    folder.mkdir()
+    uri = f"s3://lake/code/{source_upload.digest(tree)}{source_upload.ARCHIVE}"
 
-    def refused(address: str = uri) -> bool:
-        status, printed, reason = started(steps, folder, address)
-        return status == 1 and printed == reason and printed.startswith(f"{address} was replaced: its sha256 is ")
+    def run(packed: bytes, address: str = uri) -> tuple[int, str, str]:
+        (folder / address.rpartition("/")[2]).write_bytes(packed)
+        with tempfile.TemporaryDirectory(dir=tmp_path) as temporary:
+            return started(steps, folder, address, Path(temporary))
 
-    (folder / "ml/steps/train.py").write_bytes(b"FIT = 2\n")
-    assert refused()
-    (folder / "ml/steps/train.py").write_bytes(b"FIT = 1\n")
-    (folder / "sitecustomize.py").write_bytes(b"")
-    assert refused()
-    (folder / "sitecustomize.py").unlink()
-    (folder / "ml/Z.py").rename(folder / "ml/z.py")
-    assert refused()
-    (folder / "ml/z.py").rename(folder / "ml/Z.py")
-    (folder / "ml/more").symlink_to(tmp_path)
-    assert refused()
-    (folder / "ml/more").unlink()
-    (folder / "ml/Z.py").rename(tmp_path / "Z.py")
-    (folder / "ml/Z.py").symlink_to(tmp_path / "Z.py")
-    assert refused()
-    (folder / "ml/Z.py").unlink()
-    (tmp_path / "Z.py").rename(folder / "ml/Z.py")
-    assert refused(f"s3://lake/code/{'0' * 64}/")
-    assert refused("s3://lake/code/")
-    assert started(steps, folder, uri)[0] == 0
+    def refused(packed: bytes, address: str = uri) -> bool:
+        status, printed, reason = run(packed, address)
+        assert (status, printed) == (1, reason)
+        return printed.startswith(f"{address} was replaced: the sha256 of its files is ")
+
+    def linked(name: str, target: str) -> bytes:
+        """The archive without the file `name`, and with a link in its place."""
+        written = io.BytesIO(source_upload.archive({other: body for other, body in tree.items() if other != name}))
+        with tarfile.open(fileobj=written, mode="a") as tar:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+        return written.getvalue()
+
+    sound = source_upload.archive(tree)
+    assert run(sound) == (0, "prepare|--window-start=|a b $(id)|", "")
+    assert refused(source_upload.archive(tree | {"ml/steps/train.py": b"FIT = 2\n"}))
+    assert refused(source_upload.archive(tree | {"sitecustomize.py": b""}))
+    assert refused(source_upload.archive({name.replace("Z", "z"): body for name, body in tree.items()}))
+    assert refused(source_upload.archive({name: body for name, body in tree.items() if name != "ml/Z.py"}))
+    assert refused(linked("ml/more", "steps"))
+    assert refused(linked("ml/Z.py", "steps/a b.py"))
+    assert refused(sound, f"s3://lake/code/{'0' * 64}{source_upload.ARCHIVE}")
+    for broken in (sound[:700], b"", linked("ml/more", str(tmp_path)), source_upload.archive({"../ml.py": b""})):
+        status, printed, reason = run(broken)
+        assert (status, printed) == (1, reason)
+        assert printed.startswith(f"{uri} cannot be unpacked: ")
+    left = tmp_path / "left" / source_upload.digest(tree)
+    left.mkdir(parents=True)
+    assert run(sound)[0] == started(steps, folder, uri, left.parent)[0] == 0
+    (left / "sitecustomize.py").write_bytes(b"")
+    assert started(steps, folder, uri, left.parent)[0] == 1
 
 
 def test_jobs_that_install_nothing_have_no_network(steps: dict[str, dict[str, Any]]) -> None:
