@@ -11,7 +11,9 @@ import pytest
 
 from ml import config
 from ml.aws import session
+from ml.commands import doctor as doctor_module
 from ml.commands.doctor import doctor
+from ml.diagnosis import permissions
 from ml.errors import NotReady
 from tests.diagnosis.faults import FAULTS, Fault
 from tests.harness.github.emulator import NAME
@@ -49,7 +51,13 @@ def test_sound_account_has_no_fault(account: ReadyAccount) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_named_by_one_line(fault: Fault, account: ReadyAccount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line has the fault's subject and says what to do; every other line is ok or has no answer."""
+    """The line has the fault's subject and says what to do; every other line is ok or has no answer.
+
+    Roles are simulated for faults of roles only: it takes most of a diagnosis, and no other fault changes what it says.
+    """
+    if not fault.subject.startswith("permissions of "):
+        parts = tuple(part for part in doctor_module._PARTS if part is not permissions.checks)
+        monkeypatch.setattr(doctor_module, "_PARTS", parts)
     with fault.seed(account, monkeypatch):
         found = doctor(account.root)
     failing = [check for check in found.checks if check.state == "will fail"]
