@@ -6,11 +6,12 @@ They are bootstrapped as in an account, with rules, reviewers and Apps, and get 
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class ReadyAccount:
     """A bootstrapped account and its repository, and the settings of both."""
 
     env: WorkflowEnvironment
+    _sound: dict[str, dict[Any, Any]] = field(default_factory=dict, init=False)
+    """The settings of the repository's record, by name, as a sound account has them; empty before the first."""
 
     @property
     def root(self) -> Path:
@@ -132,10 +135,22 @@ class ReadyAccount:
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def settle(self) -> None:
-        """Makes every setting anew that `bootstrap` and a person make."""
+        """Makes every setting anew that `bootstrap` and a person make.
+
+        Those of the repository's record are made once and copied back later: that takes no request.
+        """
         self.set_quotas(instances=QUOTAS, lambda_concurrent_executions=1_000)
         for stack in (platform_stack.stack_name(), workflow_roles.stack_name()):
             self.set_drift(stack, "IN_SYNC")
+        if not self._sound:
+            self._configure()
+            self._sound = {name: copy.deepcopy(getattr(self.repository, name)) for name in _SETTINGS}
+        for name, sound in self._sound.items():
+            kept = getattr(self.repository, name)
+            kept.clear()
+            kept.update(copy.deepcopy(sound))
+
+    def _configure(self) -> None:
         record = self.repository
         for settings in (record.environments, record.rulesets, record.protections, record.secrets):
             settings.clear()
@@ -155,6 +170,8 @@ class ReadyAccount:
 
 
 _OWNER = "acme"
+_SETTINGS = ("protections", "rulesets", "variables", "secrets", "environments", "settings")
+"""Fields of the repository's record in the GitHub emulator."""
 
 
 @contextmanager
