@@ -61,6 +61,18 @@ def decision(record: config.ApprovalRecord, evaluation: Mapping[str, Any]) -> st
 
 def _rank(compared: Mapping[str, Any], champion: str) -> str:
     """Better, worse or both, and in what: the figures whose interval lies on one side of zero; equal without any."""
+    better, worse = differences(compared)
+    if not better and not worse:
+        return f"equal to {champion} within chance"
+    words = (("better", better), ("worse", worse))
+    ranked = f"{', '.join(f'{word} in {_list(names)}' for word, names in words if names)} than {champion}"
+    # Recall and false alarms depend on the threshold, which can be moved; average precision is of the ranking alone.
+    moved = any(names and _NAMES["average_precision"] not in names for names in (better, worse))
+    return f"{ranked}, each at its own threshold" if moved else ranked
+
+
+def differences(compared: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The figures in which the model is better, and those in which it is worse, beyond chance; none if not compared."""
     better: list[str] = []
     worse: list[str] = []
     for name, higher in _HIGHER_IS_BETTER.items():
@@ -70,10 +82,7 @@ def _rank(compared: Mapping[str, Any], champion: str) -> str:
         above, below = figure["low"] > 0, figure["high"] < 0
         if above or below:
             (better if above == higher else worse).append(_NAMES[name])
-    if not better and not worse:
-        return f"equal to {champion} within chance"
-    words = (("better", better), ("worse", worse))
-    return f"{', '.join(f'{word} in {_list(names)}' for word, names in words if names)} than {champion}"
+    return better, worse
 
 
 def _list(names: Sequence[str]) -> str:
@@ -116,7 +125,7 @@ def _average_precision(compared: Mapping[str, Any]) -> str:
         return ""
     if max(abs(figure[part]) for part in ("difference", "low", "high")) < _MIN_SHOWN:
         return "average precision equal"
-    if _is_chance(figure):
+    if is_chance(figure):
         return f"average precision {_signed(figure['difference'])} (within chance)"
     return f"average precision {_signed(figure['difference'])} ({_signed(figure['low'])} to {_signed(figure['high'])})"
 
@@ -128,10 +137,11 @@ def _recall(compared: Mapping[str, Any]) -> str:
     if abs(figure["difference"]) < _MIN_SHOWN:
         return "recall equal"
     before, after = percent(figure["champion"]), percent(figure["challenger"])
-    return f"recall {before} → {after}{' (within chance)' if _is_chance(figure) else ''}"
+    return f"recall {before} → {after}{' (within chance)' if is_chance(figure) else ''}"
 
 
-def _is_chance(figure: Mapping[str, float]) -> bool:
+def is_chance(figure: Mapping[str, float]) -> bool:
+    """Whether the interval of a difference has zero in it."""
     return figure["low"] <= 0 <= figure["high"]
 
 

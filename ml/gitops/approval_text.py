@@ -20,7 +20,9 @@ from ml.gitops import (
     daily_rates,
     decision_table,
     gate_lines,
+    high_amounts,
     kind_table,
+    merge_reasons,
     metric_tables,
     provenance_text,
     reason_text,
@@ -148,13 +150,16 @@ def _summary(page: Page) -> str:
     numbers += [commit_messages.number(record.champion.approval)] if record.champion else []
     decided = decision_table.render(evaluation, new=numbers[0], former=numbers[-1]) if record.champion else ""
     labels = decision_table.label_warning(evaluation)
+    always = high_amounts.sentence(evaluation, numbers[-1])
+    weighed = merge_reasons.lines(record, evaluation, high_amounts=always)
     return "\n".join(
         [
             marker(record.approval),
-            *_decision(page),
+            " ".join([*_decision(page), *([text(always)] if always else [])]),
             "",
             *([decided, ""] if decided else [f"{_rates(evaluation)}", ""]),
             *metric_tables.question(evaluation),
+            *([*(f"- **{name}:** {text(words)}" for name, words in weighed), ""] if weighed else []),
             *([f"⚠️ {text(labels)}", ""] if labels else []),
             *([reason_text.same_model(numbers[-1], page.same), ""] if page.same else []),
             f"{consequences_text.summary(record, page.serving, page.staging)} "

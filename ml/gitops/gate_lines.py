@@ -50,6 +50,11 @@ def reservations(evaluation: Mapping[str, Any]) -> list[str]:
     return [sentence for mark, sentence in _judged(evaluation) if mark in (_WORSE, _UNKNOWN)]
 
 
+def untold(evaluation: Mapping[str, Any]) -> int:
+    """The number of the gate's checks whose evidence cannot tell."""
+    return sum(_mark(check) == _UNKNOWN for check in evaluation["verdict"]["checks"])
+
+
 def _marked(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Mark and line of each check in the order of the marks."""
     return [(mark, f"- {mark} {text(sentence)}") for mark, sentence in _judged(evaluation)]

@@ -5,7 +5,8 @@ Text that people wrote is escaped (ml.gitops.markdown_escaping), except in the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml import config
@@ -18,6 +19,8 @@ _UNCHANGED: Mapping[config.RunKind, str] = {
     "drop": "the champion's part for new patterns is dropped, and the threshold is chosen again",
     "threshold": "nothing is fitted, and the threshold is chosen again on new data",
 }
+_SINCE = re.compile(r"\bsince \d{4}-\d{2}-\d{2}\b")
+_FITTED_DAYS = re.compile(r"\bwas fitted on \d+ days\b")
 _EVIDENCE_CHARACTERS, _MAX_REQUESTS, _MAX_SETTINGS = 3_000, 8, 6
 
 
@@ -95,9 +98,27 @@ def why(
     if len(ids) > _MAX_REQUESTS:
         lines.append(f"- and {len(ids) - _MAX_REQUESTS:,} more, listed in the record.")
     blocks = [f"**Why:** {' '.join(parts)}", "\n".join(lines)]
+    reasons = [requests[name].reason for name in ids[:_MAX_REQUESTS] if name in requests]
+    blocks += [" ".join(explained)] if (explained := explanations(reasons)) else []
     return "\n\n".join(
         [*blocks, *([_settings(record.kind, settings, first=first, changed=changed)] if settings else [])]
     )
+
+
+def explanations(reasons: Iterable[str]) -> list[str]:
+    """What the dates and days in the reasons of requests are of, as sentences; none if they name none."""
+    found, said = list(reasons), []
+    if any(_SINCE.search(reason) for reason in found):
+        said.append(
+            "A day after “since” is an estimate of when the new frauds began, made from the labels known at the "
+            "time: other requests and earlier alarms may name another day."
+        )
+    if any(_FITTED_DAYS.search(reason) for reason in found):
+        said.append(
+            "“Fitted on” counts the days from then to the last row that the part for new patterns was fitted on; the "
+            "labelled rows after it have tested that part. Another adaptation is due at twice as many days."
+        )
+    return said
 
 
 def _settings(kind: config.RunKind, settings: Sequence[Change], *, first: bool, changed: bool) -> str:

@@ -58,7 +58,8 @@ ONE_MORE = difference(1 / 3860, -0.001, 0.002)
         ),
         (
             {"recall": EQUAL, "false_positive_rate": difference(0.3, 0.2, 0.4)},
-            "0002: worse in false alarms than 0001: 1,000.0 → 1,593.8 alerts a day (1.6 times), recall equal",
+            "0002: worse in false alarms than 0001, each at its own threshold: 1,000.0 → 1,593.8 alerts a day (1.6 "
+            "times), recall equal",
         ),
     ],
 )

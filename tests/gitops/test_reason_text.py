@@ -80,3 +80,13 @@ def test_first_lines_keep_whole_lines() -> None:
     """A single line that is too long is cut."""
     assert reason_text.first_lines("one\ntwo\nthree", 8) == ("one\ntwo", 1)
     assert reason_text.first_lines("x" * 20, 10) == ("x" * 9 + "…", 0)
+
+
+def test_days_and_dates_in_reasons_are_explained() -> None:
+    """Each of the two once; a reason without them has no explanation."""
+    fitted = "The part for new patterns of approval 0003 was fitted on 31 days; 51 days have passed since 2026-07-01."
+    alarm = "Concept drift since 2026-06-30, found by the daily test before labels are mature: 9 known frauds"
+    both = reason_text.explanations([alarm, fitted])
+    assert [text.split(" ")[:3] for text in both] == [["A", "day", "after"], ["“Fitted", "on”", "counts"]]
+    assert reason_text.explanations([alarm]) == both[:1]
+    assert reason_text.explanations(["V3 moved by 0.4 sd"]) == []

@@ -1,0 +1,117 @@
+"""Weighs a merge for its reviewer: what is for it, what is against it, and what not merging costs.
+
+Words what evaluation.json and the record have; measures nothing and decides nothing. Where the evidence is weak, that
+is said under what is against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ml import config
+from ml.gitops import approval_decision, commit_messages, compared_models, gate_lines, metric_tables
+from ml.gitops.compared_models import Model
+from ml.gitops.percent import percent
+
+_CHANCE = "within chance"
+_ALWAYS = "where the amount is high, nearly every transaction is an alert (above)"
+
+
+def lines(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, high_amounts: str) -> list[tuple[str, str]]:
+    """For, against, and what not merging costs, each with its sentences in plain text; none without a champion.
+
+    Args:
+        high_amounts: that it alerts on nearly every transaction of some amounts (high_amounts.py); '' if not.
+    """
+    if record.champion is None:
+        return []
+    champion = commit_messages.number(record.champion.approval)
+    better, worse = approval_decision.differences(evaluation["champion"])
+    both = compared_models.models(evaluation)
+    chance = list(_within_chance(evaluation, both)) if both is not None else []
+    for_it = [*_beyond(better, "better"), *(words for words, good in chance if good), *_new(record)]
+    against = [
+        *_beyond(worse, "worse"),
+        *(words for words, good in chance if not good),
+        *([] if better else [_unproved(evaluation)]),
+        *_more_alerts(both),
+        *([_ALWAYS] if high_amounts else []),
+        *_untold(evaluation),
+    ]
+    cost = [f"approval {champion} goes on serving", *_cost(both), *_open(record)]
+    return [("For", _sentences(for_it)), ("Against", _sentences(against)), ("Not merging", _sentences(cost))]
+
+
+def _sentences(parts: Sequence[str]) -> str:
+    return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part) or "Nothing."
+
+
+def _beyond(names: Sequence[str], word: str) -> list[str]:
+    return [f"{word} in {', '.join(names)}, beyond chance"] if names else []
+
+
+def _within_chance(evaluation: Mapping[str, Any], both: tuple[Model, Model]) -> Iterator[tuple[str, bool]]:
+    """The counted differences that chance may explain, and whether they are for the new model."""
+    ours, theirs = both
+    compared = evaluation["champion"]
+    more = ours.found - theirs.found
+    if more and approval_decision.is_chance(compared["recall"]):
+        words = f"finds {abs(more):,} {'more' if more > 0 else 'fewer'} of {compared['positives']:,} frauds ({_CHANCE})"
+        yield words, more > 0
+    wrong = ours.false_alarms - theirs.false_alarms
+    if wrong and approval_decision.is_chance(compared["false_positive_rate"]):
+        alarms = "false alarm" if abs(wrong) == 1 else "false alarms"
+        word = "fewer" if wrong < 0 else "more"
+        yield f"raises {abs(wrong):,} {alarms} {word} on {ours.rows:,} rows ({_CHANCE})", wrong < 0
+
+
+def _unproved(evaluation: Mapping[str, Any]) -> str:
+    if reason := metric_tables.not_compared(evaluation):
+        return reason
+    return "no figure is shown to be better beyond chance"
+
+
+def _more_alerts(both: tuple[Model, Model] | None) -> list[str]:
+    if both is None or both[0].alerts <= both[1].alerts:
+        return []
+    times = compared_models.ratio(both[0].alerts, both[1].alerts).strip(" ()")
+    return [f"raises {times.removesuffix(' times')} times the alerts"] if times else []
+
+
+def _untold(evaluation: Mapping[str, Any]) -> list[str]:
+    untold = gate_lines.untold(evaluation)
+    return [f"{untold} of the gate's checks cannot tell, for lack of frauds or rows (below)"] if untold else []
+
+
+def _new(record: config.ApprovalRecord) -> list[str]:
+    data, parts = record.data, []
+    until = f", before {data.window.end:%Y-%m-%d}" if data.window.end is not None else ""
+    parts.append(f"it was made from {data.rows:,} labelled rows with {data.frauds:,} frauds{until}")
+    causes = dict.fromkeys(request.split("Z-", 1)[-1].replace("-", " ") for request in record.requests)
+    return [*parts, *([f"it answers what asked for a retrain: {', '.join(causes)}"] if causes else [])]
+
+
+def _cost(both: tuple[Model, Model] | None) -> list[str]:
+    """What the champion finds and raises on the same rows instead."""
+    if both is None:
+        return []
+    ours, theirs = both
+    money = ""
+    if ours.amount_found is not None and theirs.amount_found is not None:
+        money = f", {_instead(percent(theirs.amount_found), percent(ours.amount_found))} of their amount"
+    return [
+        f"on the same test rows it finds {_instead(f'{theirs.found:,}', f'{ours.found:,}')} frauds{money}, and raises "
+        f"{_instead(f'{theirs.false_alarms:,}', f'{ours.false_alarms:,}')} false alarms"
+    ]
+
+
+def _instead(theirs: str, ours: str) -> str:
+    return f"{theirs} instead of {ours}" if theirs != ours else f"the same {theirs}"
+
+
+def _open(record: config.ApprovalRecord) -> list[str]:
+    if not record.requests:
+        return []
+    names = "its request stays" if len(record.requests) == 1 else "its requests stay"
+    return [f"{names} open, and drift of the same kind asks for no other retrain meanwhile"]
