@@ -1,7 +1,9 @@
-"""Converts counts on the test rows to rates per day, from whole days only.
+"""Converts counts on the test rows to rates per day of the traffic, from whole days only.
 
-Part of a day misleads: the daytime has most of the transactions. If the test rows span less than two days, the number
-of rows a day comes from all parts of the data; if those span less than a day, there is no rate.
+A rate per day is the share of the test rows times the transactions of a day. Those without a label count: they are
+left out of the test rows, but a served model decides on them too. Part of a day misleads, because the daytime has most
+of the transactions: if the test rows span less than two days, or rows without a label were left out, the transactions
+of a day come from all parts of the data; if those span less than a day, there is no rate.
 """
 
 from __future__ import annotations
@@ -21,10 +23,21 @@ def days(evaluation: Mapping[str, Any]) -> float | None:
         handed = float(evaluation["budget"]["days"])
         return handed if handed >= _MIN_TEST_DAYS else None
     span = _span([windows["test"]])
-    if span >= _MIN_TEST_DAYS:
+    if span >= _MIN_TEST_DAYS and not unlabelled(evaluation):
         return span
-    every, rows = _span(list(windows.values())), sum(part["rows"] for part in windows.values())
-    return windows["test"]["rows"] / rows * every if every >= 1 and rows and windows["test"]["rows"] else None
+    traffic = _traffic_of_all_parts(evaluation)
+    return windows["test"]["rows"] / traffic if traffic and windows["test"]["rows"] else None
+
+
+def transactions_per_day(evaluation: Mapping[str, Any]) -> float | None:
+    """The transactions of a day that rates are of, those without a label included; None if they are not known."""
+    found, windows = days(evaluation), evaluation.get("windows")
+    return windows["test"]["rows"] / found if found and windows is not None else None
+
+
+def unlabelled(evaluation: Mapping[str, Any]) -> int:
+    """The transactions of the window that were left out because they had no label yet."""
+    return int((evaluation.get("row_counts") or {}).get("unlabelled", 0))
 
 
 def rate(count: int, evaluation: Mapping[str, Any]) -> str:
@@ -39,6 +52,12 @@ def unknown(evaluation: Mapping[str, Any]) -> str:
         return ""
     hours = _span([evaluation["windows"]["test"]]) * 24
     return f"not known: the test rows span {hours:,.1f} hours, and all rows less than a day"
+
+
+def _traffic_of_all_parts(evaluation: Mapping[str, Any]) -> float | None:
+    windows = list(evaluation["windows"].values())
+    span, rows = _span(windows), sum(part["rows"] for part in windows)
+    return (rows + unlabelled(evaluation)) / span if span >= 1 and rows else None
 
 
 def _span(windows: list[Mapping[str, Any]]) -> float:

@@ -214,12 +214,20 @@ def alerts(evaluation: Mapping[str, Any]) -> str:
             "alerts a day",
             daily_rates.unknown(evaluation)
             or f"{daily_rates.rate(raised, evaluation)}, of which "
-            f"{daily_rates.rate(counts['true_positives'], evaluation)} are frauds",
+            f"{daily_rates.rate(counts['true_positives'], evaluation)} are frauds{_traffic(evaluation)}",
         ),
         ("alert budget", f"{setting(evaluation['alert_budget'])} of the transactions"),
     ]
     notes = [text(note) for note in evaluation["fit"]["notes"]]
     return "\n\n".join([table(("threshold", "value"), rows), *notes])
+
+
+def _traffic(evaluation: Mapping[str, Any]) -> str:
+    """The transactions of a day that the alerts are of; '' if they are not known."""
+    found, left_out = daily_rates.transactions_per_day(evaluation), daily_rates.unlabelled(evaluation)
+    if found is None:
+        return ""
+    return f", of {found:,.0f} transactions a day{', those without a label included' if left_out else ''}"
 
 
 def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.config import ApprovalRecord
-from ml.gitops import daily_rates, kind_table, metric_tables
+from ml.gitops import daily_rates, high_amounts, kind_table, metric_tables
 from ml.gitops.commit_messages import KINDS
 from ml.report import threshold_points
-from ml.site import wording
+from ml.site import observed_alerts, wording
 from ml.site.time_line import number
 from ml.site.values import Evidence, Period, Request, Site
 
@@ -70,6 +70,8 @@ class Card:
     threshold: tuple[tuple[str, str], ...]
     compared: tuple[tuple[str, str, str, str], ...]
     """Figure, this model, the one before, difference."""
+    alerts: tuple[observed_alerts.Line, ...]
+    """The alerts that the evaluation promised and that drift checks observed; empty without a check."""
     comparison: str
     """On what both were compared, or why they were not."""
     slices: tuple[tuple[str, str, str, str, str], ...]
@@ -104,6 +106,7 @@ def card(site: Site, record: ApprovalRecord) -> Card:
         figures=tuple(_figure(name, figure.model_dump()) for name, figure in _ordered(record)),
         threshold=tuple(_threshold(record, evaluation)),
         compared=tuple(_comparison(compared)),
+        alerts=observed_alerts.lines(record.approval, evaluation, site.checks),
         comparison=_compared_on(record, compared),
         slices=tuple(_slices(compared)),
         kinds=tuple(kind_table.rows(evaluation or {})),
@@ -152,11 +155,14 @@ def _lead(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Itera
         found = f"It found {recall.count:,} of {recall.of:,} frauds in the test rows"
         alarms = f" and raised {wrong.count:,} false alarms on {wrong.of:,} others" if wrong and wrong.of else ""
         yield f"{found}{alarms}."
+    if evaluation is not None and record.champion is not None:
+        always = high_amounts.sentence(evaluation, f"model {number(record.champion.approval)}")
+        yield from [always] if always else []
     counts, days = (evaluation or {}).get("confusion"), daily_rates.days(evaluation) if evaluation else None
     if counts and days:
         alerts = (counts["true_positives"] + counts["false_positives"]) / days
         frauds = counts["true_positives"] / days
-        yield f"That is {wording.rate(alerts)} alerts a day, {wording.rate(frauds)} of them frauds."
+        yield f"Of the traffic that is {wording.rate(alerts)} alerts a day, {wording.rate(frauds)} of them frauds."
     yield from _worse((evaluation or {}).get("champion") or {})
     yield f"Kind of training: {KINDS[record.kind]}."
 

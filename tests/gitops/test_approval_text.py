@@ -515,10 +515,12 @@ def test_new_threshold_is_shown_beside_the_champions() -> None:
 
 def test_rows_that_were_left_out_are_counted() -> None:
     """Unlabelled rows and rows that repeat one of an earlier part."""
+    made = page()
+    counts = {**made.evaluation["row_counts"], "unlabelled": 100}
     assert (
         "Left out: 100 transactions of the window without a label yet. Of the rows in use, 7 repeat an earlier one, "
         "2 of them one of an earlier part."
-    ) in approval_text.render(page())
+    ) in approval_text.render(replace(made, evaluation={**made.evaluation, "row_counts": counts}))
 
 
 def test_fit_with_the_coefficients_of_the_champion_says_so() -> None:

@@ -48,3 +48,16 @@ def test_handed_over_evaluation_has_the_days_of_the_test_rows_alone() -> None:
     """Two days or more count; of less, there is no rate."""
     assert daily_rates.days({"budget": {"days": 3.0}}) == 3.0
     assert daily_rates.days({"budget": {"days": 0.4}}) is None
+
+
+def test_transactions_without_a_label_count_as_traffic() -> None:
+    """A third has no label yet: the rate is the share of the test rows times all transactions of a day."""
+    made = evaluation(
+        ("2026-03-01T00:00:00", "2026-03-11T00:00:00", 10_000), ("2026-03-11T00:00:00", "2026-03-21T00:00:00", 6_000)
+    )
+    assert daily_rates.days(made) == pytest.approx(10)
+    assert daily_rates.transactions_per_day(made) == pytest.approx(600)
+    made["row_counts"] = {"unlabelled": 8_000}
+    assert daily_rates.transactions_per_day(made) == pytest.approx(1_200)
+    assert daily_rates.rate(60, made) == "12.0"
+    assert daily_rates.transactions_per_day({"budget": {"days": 3.0}}) is None
