@@ -35,10 +35,16 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True)
 class SuppressedRequest:
-    """A retrain request that was due and not created: its name, why not, the model that served, first and last time."""
+    """A retrain request that was due and not created: its name, why not, the model that served, first and last time.
+
+    `raised_by` is `RaisedBy` of ml.records.retrain_requests; None in what earlier versions stored. `first_reason` held
+    it back the first time, `reason` the last time.
+    """
 
     request: str
     cause: str
+    raised_by: str | None
+    first_reason: str
     reason: str
     approval: int
     first: datetime
@@ -101,13 +107,17 @@ class Checks:
         current = document.get("schema") == COUNTS_SCHEMA and document.get("artifact_sha256") == artifact_sha256
         return document if current else None
 
-    def write_suppressed(self, request: str, *, cause: str, reason: str, approval: int, at: datetime) -> None:
-        """Stores that a request was due and not created `at` a time; the first time of the same request stays."""
+    def write_suppressed(
+        self, request: str, *, cause: str, raised_by: str, reason: str, approval: int, at: datetime
+    ) -> None:
+        """Stores that a request was due and not created `at` a time; first time and reason of the same one stay."""
         uri = f"s3://{self.bucket}/{self._root}/suppressed/{request}.json"
         before = self._suppressed(uri)
         values = {
             "request": request,
             "cause": cause,
+            "raised_by": raised_by,
+            "first_reason": before.first_reason if before is not None else reason,
             "reason": reason,
             "approval": approval,
             "first": (before.first if before is not None else at).isoformat(),
@@ -188,6 +198,8 @@ def _suppressed(document: Any) -> SuppressedRequest:
     return SuppressedRequest(
         request=str(document["request"]),
         cause=str(document["cause"]),
+        raised_by=str(document["raised_by"]) if "raised_by" in document else None,
+        first_reason=str(document.get("first_reason", document["reason"])),
         reason=str(document["reason"]),
         approval=int(document["approval"]),
         first=datetime.fromisoformat(document["first"]),

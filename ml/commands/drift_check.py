@@ -172,7 +172,7 @@ def _requests(
     unneeded = [suppressed(case, case.unneeded) for case in cases if case.unneeded]
     requester.close_circuit_breakers()
     # Last, because no request or issue may depend on it.
-    suppressed_requests.record(monitor.checks, [*held_back, *unneeded], approval=monitor.serves)
+    suppressed_requests.record(monitor.checks, [*held_back, *unneeded], cases=cases, approval=monitor.serves)
     return [*outcomes, *unneeded]
 
 

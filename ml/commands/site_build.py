@@ -130,7 +130,17 @@ def _offline(repository: Repository, state: GitState, main: str) -> Site:
         )
         for turn in turns
     ]
-    return _site(state, periods, evidence={}, checks=(), alarms=None, missing=_OFFLINE, offline=True, disagreements=())
+    return _site(
+        state,
+        periods,
+        evidence={},
+        checks=(),
+        alarms=None,
+        missing=_OFFLINE,
+        offline=True,
+        disagreements=(),
+        suppressed=None,
+    )
 
 
 def _online(root: Path, state: GitState, main: str, scripted_reviewer: str | None) -> Site:
@@ -169,7 +179,7 @@ def _site(
     missing: tuple[str, ...],
     offline: bool,
     disagreements: tuple[str, ...],
-    suppressed: tuple[SuppressedRequest, ...] = (),
+    suppressed: tuple[SuppressedRequest, ...] | None,
 ) -> Site:
     now = clock.now()
     return Site(

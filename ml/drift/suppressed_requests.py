@@ -17,6 +17,7 @@ from ml.drift.request_limits import RequestLimits
 from ml.drift.request_log import RequestLog
 from ml.drift.window_choice import NotEnoughLabels, TrainingWindow
 from ml.model import gate_check
+from ml.records import retrain_requests
 
 STATES = ("suppressed", "circuit breaker open")
 """The states of an outcome without a request that are recorded."""
@@ -62,17 +63,26 @@ def _held_back(
     return limits.too_few_frauds(case, window)
 
 
-def record(checks: Checks, outcomes: Iterable[RequestOutcome], *, approval: int) -> None:
+def record(checks: Checks, outcomes: Iterable[RequestOutcome], *, cases: Iterable[DriftCase], approval: int) -> None:
     """Stores those of `outcomes` that are of a recorded state; the same one again keeps the time of the first.
 
     Args:
+        cases: those that the outcomes are of, the strongest first, as a request has one name for all of its day.
         approval: the model that serves.
 
     Raises:
         CloudError, DataError: the lake cannot be read or written.
     """
+    raised: dict[str, retrain_requests.RaisedBy] = {}
+    for case in cases:
+        raised.setdefault(case.name, retrain_requests.raised_by(case.evidence))
     for outcome in outcomes:
         if outcome.state in STATES:
             checks.write_suppressed(
-                outcome.request, cause=outcome.cause, reason=outcome.reason, approval=approval, at=clock.now()
+                outcome.request,
+                cause=outcome.cause,
+                raised_by=raised[outcome.request],
+                reason=outcome.reason,
+                approval=approval,
+                at=clock.now(),
             )

@@ -106,7 +106,7 @@ class DailyLook:
         concept = started or any(case.kind == CONCEPT for case in cases)
         due, held_back = self._due(cases, now, rules)
         if due is None:  # the check of such a day, which does not run here, would record it
-            suppressed_requests.record(monitor.checks, held_back, approval=monitor.serves)
+            suppressed_requests.record(monitor.checks, held_back, cases=cases, approval=monitor.serves)
         return Look(moment=now, reason=due, concept=concept, ended=ended)
 
     def _monitor(self, rules: config.DriftFile) -> Monitor:

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
 PAGES = "github"
 BREAKER_KIND = "an issue asks a person"
+_ORDER = ("check", "alarm", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
+"""Of decisions at the same time."""
+_ORDER = ("check", "alarm", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
+"""Of decisions at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,10 +260,15 @@ class EventHistory:
             Decision(
                 at=item.first,
                 month=self._number(item.first),
-                kind="suppressed request",
-                decision=f"no new model is requested: {item.cause}",
+                kind="alarm" if item.raised_by == "alarm" else "suppressed request",
+                decision=("alarm of the daily test; " if item.raised_by == "alarm" else "")
+                + f"no new model is requested: {item.cause}",
                 by="drift.yml",
-                evidence={"reason": item.reason, "until": f"{item.latest:%Y-%m-%d}"},
+                evidence={
+                    "reason": item.first_reason,
+                    **({f"reason on {item.latest:%Y-%m-%d}": item.reason} if item.reason != item.first_reason else {}),
+                    "until": f"{item.latest:%Y-%m-%d}",
+                },
             )
             for item in suppressed_requests.together(held_back)
         ]
@@ -328,8 +337,7 @@ class EventHistory:
             )
             for issue in self._operator.issues()
         ]
-        order = ("check", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
-        return tuple(sorted(decisions, key=lambda item: (item.at, order.index(item.kind))))
+        return tuple(sorted(decisions, key=lambda item: (item.at, _ORDER.index(item.kind))))
 
     def _check(self, checked: _Checked, held_back: Collection[str]) -> Decision:
         """A run of the check with its annotations and its strongest findings.

@@ -1,4 +1,4 @@
-"""Determines which record resolves which retrain request. A request is open until a record names its id.
+"""Determines what raised a retrain request, and which record resolves it. It is open until a record names its id.
 
 The records are approvals and gate failures. They are read from a source: the work tree or a Git commit. Nothing here
 writes.
@@ -6,16 +6,39 @@ writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeVar
 
 from ml import config
 from ml.gitops.repository import Repository
 
 _File = TypeVar("_File", bound=config.File)
+RaisedBy = Literal["alarm", "end", "schedule", "windows"]
+_RAISED_BY: Mapping[str, RaisedBy] = MappingProxyType(
+    {
+        "daily_fraud_rate": "alarm",
+        "daily_new_pattern_frauds": "end",
+        "days_since_onset": "schedule",
+    }
+)
+"""The statistic of a finding, and what it says raised the request."""
+
+
+def raised_by(evidence: Mapping[str, Any]) -> RaisedBy:
+    """What raised the request with that evidence.
+
+    The daily test of fraud rates (`alarm`), its test of a pattern that has ended (`end`), the time since an adaptation
+    (`schedule`), or the drift of whole windows, or a person (`windows`).
+    """
+    findings = evidence.get("findings")
+    for finding in findings if isinstance(findings, list | tuple) else ():
+        if isinstance(finding, Mapping) and finding.get("statistic") in _RAISED_BY:
+            return _RAISED_BY[finding["statistic"]]
+    return "windows"
 
 
 class RecordSource(Protocol):

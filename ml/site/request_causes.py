@@ -8,32 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from ml.aws.drift_check_store import SuppressedRequest
+from ml.gitops import reason_text
+from ml.records import retrain_requests
+from ml.records.retrain_requests import RaisedBy
 from ml.site import wording
 from ml.site.values import DriftState, Request
 
-Cause = Literal["alarm", "end", "schedule", "windows"]
-_CAUSES: dict[str, Cause] = {
-    "daily_fraud_rate": "alarm",
-    "daily_new_pattern_frauds": "end",
-    "days_since_onset": "schedule",
-}
-_TITLES: dict[Cause, str] = {
+_TITLES: dict[RaisedBy, str] = {
     "alarm": "A retrain was requested after an alarm of the daily test: concept drift",
     "end": "A retrain was requested: the new pattern has ended",
     "schedule": "Another adaptation to the same concept drift was requested: more of its labels are known",
 }
+_HELD_BACK_TITLES: dict[str, str] = {
+    "alarm": "Alarm of the daily test: concept drift; no retrain was requested on that day",
+    "end": "No retrain was requested: the new pattern has ended",
+    "schedule": "No retrain was requested: another adaptation to the same concept drift is due",
+}
 
 
-def cause(item: Request) -> Cause:
+def cause(item: Request) -> RaisedBy:
     """What asked for the retrain."""
-    findings = item.request.evidence.get("findings")
-    for finding in findings if isinstance(findings, list | tuple) else ():
-        if isinstance(finding, dict) and finding.get("statistic") in _CAUSES:
-            return _CAUSES[finding["statistic"]]
-    return "windows"
+    return retrain_requests.raised_by(item.request.evidence)
 
 
 def title(item: Request) -> str:
@@ -50,38 +47,73 @@ def outcome(item: Request) -> str:
     return f"It led to model {item.resolution.record.stem}."
 
 
+_RULE = (
+    "The first weeks of labels show only a part of a new pattern, so a model is adapted to it again once its rows "
+    "are of twice as many days, and later once all of the latest days are new."
+)
 _HELD_BACK = timedelta(days=7)
 """A request belongs to what was suppressed before it, if that was found so shortly before."""
 
 
-def raised(item: Request, suppressed: Sequence[SuppressedRequest]) -> str:
+def raised(item: Request, suppressed: Sequence[SuppressedRequest] | None) -> str:
     """When the alarm that a request answers was raised, as a sentence; empty if the request is of no alarm.
 
     The daily test repeats an alarm each day, and a request is made as soon as nothing holds it back. The alarm is of
     the first of these days; without a suppressed request, it is of the day of the request.
+
+    Args:
+        suppressed: None if the lake was not read. Then the day is not known: Git has only that of the request.
     """
     if cause(item) != "alarm":
         return ""
+    if suppressed is None:
+        return "The day of the alarm is not known without the account."
     landed = item.landed.time
-    before = [
-        each.first
-        for each in suppressed
-        if each.cause == item.request.cause and each.first < landed and landed - each.latest <= _HELD_BACK
-    ]
-    first = min(before, default=landed)
+    before = [each for each in suppressed if answers(item, each)]
+    if any(each.raised_by is None for each in before):
+        return f"The alarm was raised on {wording.day(landed)} or before: what an earlier version stored does not say."
+    first = min((each.first for each in before), default=landed)
     if first.date() == landed.date():
         return f"The alarm was raised on {wording.day(landed)}, the day of the request."
     return f"The alarm was raised on {wording.day(first)}; the request came on {wording.day(landed)}."
 
 
+def answers(item: Request, suppressed: SuppressedRequest) -> bool:
+    """Whether a request came of what had been suppressed: raised by the same, and found so shortly before.
+
+    Earlier versions did not store what had raised a suppressed request; then its cause decides.
+    """
+    same = suppressed.cause == item.request.cause and suppressed.raised_by in (cause(item), None)
+    landed = item.landed.time
+    return same and suppressed.first < landed and landed - suppressed.latest <= _HELD_BACK
+
+
+def held_back_title(item: SuppressedRequest) -> str:
+    """What was suppressed as a title of the time line: an alarm is called one."""
+    return _HELD_BACK_TITLES.get(item.raised_by or "", f"No retrain was requested: {item.cause.replace('-', ' ')}")
+
+
+def held_back(item: SuppressedRequest, requests: Sequence[Request]) -> str:
+    """What was found and how long, what held the request back first and last, and whether it came, as sentences."""
+    alarm = item.raised_by == "alarm"
+    what = "raised the alarm" if alarm else "found that a retrain is due"
+    by = "The daily test" if alarm else "A drift check"
+    later = item.latest.date() > item.first.date()
+    again = f", and again on later days up to {wording.day(item.latest)}" if later else ""
+    first, last = (text.rstrip(".") for text in (item.first_reason, item.reason))
+    parts = [f"{by} of model {item.approval:04d} {what}{again}. What held the request back: {first}."]
+    if later and last != first:
+        parts.append(f"On {wording.day(item.latest)}: {last}.")
+    came = next((each for each in requests if answers(each, item)), None)
+    if came is not None:
+        parts.append(f"The retrain was requested on {wording.day(came.landed.time)}. {outcome(came)}")
+    return " ".join(parts)
+
+
 def rule(item: Request) -> str:
-    """Why a drift that was answered is adapted to again, as a sentence; empty for a request of another cause."""
-    if cause(item) != "schedule":
-        return ""
-    return (
-        "The first weeks of labels show only a part of a new pattern, so a model is adapted to it again once its rows "
-        "are of twice as many days, and later once all of the latest days are new."
-    )
+    """What dates and days in its reason are of, and why a drift that was answered is adapted to again; often empty."""
+    explained = reason_text.explanations([item.request.reason])
+    return " ".join([*([_RULE] if cause(item) == "schedule" else []), *explained])
 
 
 def of_window(check: DriftState, requests: Sequence[Request]) -> tuple[Request, ...]:
@@ -142,7 +174,7 @@ def _moment(value: object) -> datetime | None:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def sentence(item: Request, suppressed: Sequence[SuppressedRequest]) -> str:
+def sentence(item: Request, suppressed: Sequence[SuppressedRequest] | None) -> str:
     """The request in a sentence: when, why, the figure, and what answered it."""
     found = " ".join(filter(None, (raised(item, suppressed), f"{item.request.reason.rstrip('.')}.", outcome(item))))
     return f"{title(item)}, on {wording.moment(item.landed.time)}. {found}"

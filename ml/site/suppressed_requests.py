@@ -22,17 +22,17 @@ def read(checks: Checks) -> tuple[SuppressedRequest, ...]:
 
 
 def together(items: Iterable[SuppressedRequest]) -> tuple[SuppressedRequest, ...]:
-    """`items` with those of one cause and model, close in time, as one with the latest reason."""
+    """`items` with those of one origin and model, close in time, as one with the first and the latest reason."""
     found: list[SuppressedRequest] = []
     for item in sorted(items, key=lambda each: (each.first, each.request)):
         place = next((n for n in range(len(found) - 1, -1, -1) if _is_same(found[n], item)), None)
         if place is None:
             found.append(item)
         elif item.latest >= found[place].latest:
-            found[place] = replace(item, first=found[place].first)
+            found[place] = replace(item, first=found[place].first, first_reason=found[place].first_reason)
     return tuple(found)
 
 
 def _is_same(one: SuppressedRequest, other: SuppressedRequest) -> bool:
-    same = (one.cause, one.approval) == (other.cause, other.approval)
+    same = all(getattr(one, name) == getattr(other, name) for name in ("cause", "raised_by", "approval"))
     return same and other.first - one.latest <= _GAP

@@ -1,4 +1,7 @@
-"""Orders what happened: requests, suppressed requests, failures, approvals, deployments, rollbacks. Decides nothing."""
+"""Orders what happened: alarms, requests, suppressed ones, failures, approvals, deployments, rollbacks.
+
+Decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from ml.aws.drift_check_store import SuppressedRequest
 from ml.config import ApprovalRecord
 from ml.gitops import approval_decision, commit_messages, gate_lines
 from ml.gitops.commit_messages import KINDS
-from ml.site import request_causes, wording
+from ml.site import request_causes
 from ml.site.values import Event, Evidence, GateFailure, Period, Request
 
 _ORDER = (
+    "alarm",
     "suppressed request",
     "request",
     "gate failure",
@@ -29,22 +33,23 @@ _ORDER = (
 def events(
     periods: Iterable[Period],
     records: dict[int, ApprovalRecord],
-    requests: Iterable[Request],
+    requests: Sequence[Request],
     failures: Iterable[GateFailure],
-    suppressed: Sequence[SuppressedRequest] = (),
+    suppressed: Sequence[SuppressedRequest] | None = (),
     *,
     evidence: Mapping[int, Evidence] = MappingProxyType({}),
 ) -> tuple[Event, ...]:
     """Every event, newest first.
 
     Args:
+        suppressed: None if the lake was not read.
         evidence: of the approvals; without it an approval has what its record alone says.
     """
     found = [
         *(event for period in periods for event in _of_period(period, records, evidence)),
         *(_of_request(each, suppressed) for each in requests),
         *(_of_failure(each) for each in failures),
-        *(_of_suppressed(each) for each in suppressed),
+        *(_of_suppressed(each, requests) for each in suppressed or ()),
     ]
     return tuple(sorted(found, key=lambda event: (event.at, _ORDER.index(event.kind)), reverse=True))
 
@@ -99,7 +104,7 @@ def _of_period(period: Period, records: dict[int, ApprovalRecord], evidence: Map
         )
 
 
-def _of_request(item: Request, suppressed: Sequence[SuppressedRequest]) -> Event:
+def _of_request(item: Request, suppressed: Sequence[SuppressedRequest] | None) -> Event:
     resolved = item.resolution
     parts = (request_causes.outcome(item), request_causes.raised(item, suppressed), request_causes.rule(item))
     return Event(
@@ -124,14 +129,12 @@ def _of_failure(item: GateFailure) -> Event:
     )
 
 
-def _of_suppressed(item: SuppressedRequest) -> Event:
-    again = f", the last time on {wording.day(item.latest)}" if item.latest.date() > item.first.date() else ""
-    due = f"A drift check of model {number(item.approval)} found that one is due{again}."
+def _of_suppressed(item: SuppressedRequest, requests: Sequence[Request]) -> Event:
     return Event(
         at=item.first,
-        kind="suppressed request",
-        title=f"No retrain was requested: {item.cause.replace('-', ' ')}",
-        detail=f"{due} What held it back: {item.reason.rstrip('.')}.",
+        kind="alarm" if item.raised_by == "alarm" else "suppressed request",
+        title=request_causes.held_back_title(item),
+        detail=request_causes.held_back(item, requests),
         model=item.approval,
         commit=None,
     )

@@ -22,6 +22,7 @@ Kind = Literal[
     "approval",
     "rollback",
     "nothing",
+    "alarm",
     "request",
     "suppressed request",
     "gate failure",
@@ -100,6 +101,8 @@ class DriftState:
     approval: int
     headline: str
     """What happened, in a sentence without a full stop."""
+    overlap: str
+    """That the model has learned days of this window, so that their change is no drift from it; '' if it has not."""
     lines: tuple[str, ...]
     """What fired, one line each."""
     kind: Literal["drift", "no data", "no drift"]
@@ -197,8 +200,8 @@ class Site:
     """None if drift.yml has no daily schedule."""
     events: tuple[Event, ...]
     """Newest first."""
-    suppressed: tuple[SuppressedRequest, ...]
-    """Retrain requests that were due and not created, oldest first."""
+    suppressed: tuple[SuppressedRequest, ...] | None
+    """Retrain requests that were due and not created, oldest first; None if the lake was not read."""
     offline: bool
     """Whether Git alone was read."""
     missing: tuple[str, ...]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -33,12 +35,29 @@ def document(start: datetime = START, end: datetime = END) -> dict[str, object]:
 def test_suppressed_request_of_another_form_is_named(checks: Checks) -> None:
     """A lake without any has none."""
     assert checks.suppressed() == []
-    checks.write_suppressed("20260401T000000Z-data-drift", cause="data-drift", reason="r", approval=1, at=START)
+    values: dict[str, Any] = {"cause": "data-drift", "raised_by": "windows", "approval": 1}
+    checks.write_suppressed("20260401T000000Z-data-drift", reason="r", at=START, **values)
     assert [(each.first, each.latest) for each in checks.suppressed()] == [(START, START)]
     for wrong in (b"[]", b"{}", b'{"schema": 2}', b"no JSON"):
         client("s3").put_object(Bucket="lake", Key="monitoring/fraud/suppressed/x.json", Body=wrong)
         with pytest.raises(DataError, match=r"suppressed/x\.json: not a suppressed request of this version"):
             checks.suppressed()
+
+
+def test_first_time_and_reason_of_a_suppressed_request_stay(checks: Checks) -> None:
+    """Later reasons are beside them; what an earlier version stored does not say what had raised it."""
+    name, later = "20260401T000000Z-concept-drift", START + timedelta(days=1)
+    for reason, at in (("4 frauds", START), ("19 frauds", later)):
+        checks.write_suppressed(name, cause="concept-drift", raised_by="alarm", reason=reason, approval=1, at=at)
+    (found,) = checks.suppressed()
+    assert (found.raised_by, found.first_reason, found.reason) == ("alarm", "4 frauds", "19 frauds")
+    assert (found.first, found.latest) == (START, later)
+    key = f"monitoring/fraud/suppressed/{name}.json"
+    stored = json.loads(client("s3").get_object(Bucket="lake", Key=key)["Body"].read())
+    earlier = {field: value for field, value in stored.items() if field not in ("raised_by", "first_reason")}
+    client("s3").put_object(Bucket="lake", Key=key, Body=json.dumps(earlier).encode())
+    (found,) = checks.suppressed()
+    assert (found.raised_by, found.first_reason) == (None, "19 frauds")
 
 
 def test_check_is_read_back(checks: Checks) -> None:

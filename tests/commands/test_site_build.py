@@ -144,7 +144,8 @@ def test_suppressed_requests_are_on_the_time_line(served: BotEnvironment, tmp_pa
     """As the drift check has recorded them."""
     checks, reason = Checks(BUCKET, "fraudops-production"), "the cooldown of data-drift is 21 days"
     name = "20260501T000000Z-data-drift"
-    checks.write_suppressed(name, cause="data-drift", reason=reason, approval=1, at=datetime(2026, 5, 1, tzinfo=UTC))
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    checks.write_suppressed(name, cause="data-drift", raised_by="windows", reason=reason, approval=1, at=at)
     build(served.root, tmp_path / "site")
     assert "No retrain was requested: data drift" in text(tmp_path / "site", "timeline/suppressed-request.html")
     assert reason in text(tmp_path / "site", "timeline.html")

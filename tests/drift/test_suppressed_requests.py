@@ -97,10 +97,11 @@ def test_suppressed_request_is_recorded_with_its_first_time(env: MonitoredEndpoi
     outcomes = create_requests(env)
     for day in (1, 2):
         env.at(f"2026-05-0{day}T05:17:00Z")
-        suppressed_requests.record(checks, outcomes, approval=1)
+        suppressed_requests.record(checks, outcomes, cases=[due()], approval=1)
     (found,) = checks.suppressed()
-    assert (found.request, found.cause, found.approval) == (NAMES["data"], "data-drift", 1)
+    assert (found.request, found.cause, found.raised_by, found.approval) == (NAMES["data"], "data-drift", "windows", 1)
     assert (found.first.day, found.latest.day) == (1, 2)
     assert found.reason == outcomes[0].reason
-    suppressed_requests.record(checks, create_requests(env, due("concept")), approval=1)
+    concept = due("concept")
+    suppressed_requests.record(checks, create_requests(env, concept), cases=[concept], approval=1)
     assert checks.suppressed() == [found]

@@ -111,6 +111,7 @@ def test_drift_that_is_held_back_is_recorded_on_its_first_day(env: MonitoredEndp
     stored = suppressed_requests.read(Checks(env.bucket, ENDPOINT))
     first = min(day for day, each in found.items() if each.concept)
     assert [(each.cause, each.first.day, each.latest.day) for each in stored] == [("concept-drift", first, 7)]
+    assert [each.raised_by for each in stored] == ["alarm"]
 
 
 def test_drift_that_an_open_circuit_breaker_holds_back_is_recorded(env: MonitoredEndpoint, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,19 @@ def test_record_in_the_work_tree_agrees_with_its_name(workspace: GitWorkspace) -
     (workspace.root / path).rename(workspace.root / config.approval_path(2))
     with pytest.raises(ConfigError, match="approval must be 2"):
         retrain_requests.resolutions(WorkTree(workspace.root))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "raised_by"),
+    [
+        ({"findings": [{"statistic": "daily_fraud_rate"}]}, "alarm"),
+        ({"findings": ({"statistic": "psi"}, {"statistic": "daily_new_pattern_frauds"})}, "end"),
+        ({"findings": [{"statistic": "days_since_onset"}]}, "schedule"),
+        ({"findings": [{"statistic": "psi"}, 3]}, "windows"),
+        ({"findings": "daily_fraud_rate"}, "windows"),
+        ({}, "windows"),
+    ],
+)
+def test_evidence_says_what_raised_a_request(evidence: dict[str, Any], raised_by: str) -> None:
+    """A person may have written it in any form."""
+    assert retrain_requests.raised_by(evidence) == raised_by

@@ -98,7 +98,8 @@ def test_windows_may_be_unknown(windows: object) -> None:
 
 def held(first: int, latest: int, **changes: Any) -> SuppressedRequest:
     """A request that was due from one day of May to another and not created."""
-    values: dict[str, Any] = {"request": "r", "cause": "data-drift", "reason": "r", "approval": 1}
+    values: dict[str, Any] = {"request": "r", "cause": "data-drift", "raised_by": "alarm", "approval": 1}
+    values |= {"first_reason": "r", "reason": "r"}
     return SuppressedRequest(**(values | {"first": at(5, first), "latest": at(5, latest)} | changes))
 
 
@@ -109,9 +110,19 @@ def test_alarm_is_of_the_first_day_of_those_that_were_suppressed() -> None:
         "The alarm was raised on 7 May 2026; the request came on 15 May 2026."
     )
     own = "The alarm was raised on 15 May 2026, the day of the request."
-    others = [held(7, 14, cause="prediction-drift"), held(1, 3), held(16, 17)]
+    others = [held(7, 14, cause="prediction-drift"), held(1, 3), held(16, 17), held(7, 14, raised_by="schedule")]
     assert request_causes.raised(alarm, others) == own
     assert request_causes.raised(asked("psi"), [held(7, 14)]) == ""
+
+
+def test_day_of_an_alarm_is_not_invented() -> None:
+    """Git has only the day of the request, and earlier versions did not store what had raised a suppressed request."""
+    alarm = asked("daily_fraud_rate")
+    assert request_causes.raised(alarm, None) == "The day of the alarm is not known without the account."
+    assert request_causes.raised(alarm, [held(7, 14, raised_by=None)]) == (
+        "The alarm was raised on 15 May 2026 or before: what an earlier version stored does not say."
+    )
+    assert request_causes.raised(asked("psi"), None) == ""
 
 
 def test_repeated_adaptation_has_its_rule() -> None:

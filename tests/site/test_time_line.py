@@ -109,7 +109,14 @@ def test_request_has_the_day_of_its_alarm_and_the_rule_of_a_repetition() -> None
     """An alarm may be earlier than the request that labels delayed."""
     alarm = asked("daily_fraud_rate")
     held = SuppressedRequest(
-        request="r", cause="data-drift", reason="few labels", approval=1, first=at(5, 7), latest=at(5, 14)
+        request="r",
+        cause="data-drift",
+        raised_by="alarm",
+        first_reason="few labels",
+        reason="few labels",
+        approval=1,
+        first=at(5, 7),
+        latest=at(5, 14),
     )
     found = {event.kind: event for event in time_line.events((), {}, [alarm], (), [held])}
     assert "The alarm was raised on 7 May 2026; the request came on 15 May 2026." in found["request"].detail
