@@ -85,6 +85,14 @@ class Model:
         )
 
 
+def reference_days(document: Mapping[str, Any]) -> dict[str, str] | None:
+    """The event times of the first and the last row of baseline.json; None if it does not state them."""
+    parts = [part for part in document.get("windows", {}).values() if part.get("start") and part.get("end")]
+    if not parts:
+        return None
+    return {"start": min(part["start"] for part in parts), "end": max(part["end"] for part in parts)}
+
+
 def learned_until(document: Mapping[str, Any]) -> datetime | None:
     """The event time of the newest training or test row that baseline.json states; None if it states none."""
     end = document.get("windows", {}).get("test", {}).get("end")

@@ -22,7 +22,7 @@ from ml.aws.labels import store
 from ml.aws.s3_objects import Entry
 from ml.console import note, stage
 from ml.drift import traffic_aggregation
-from ml.drift.approved_model import Model
+from ml.drift.approved_model import Model, reference_days
 from ml.drift.calendar import Window, latest_without_overlap, whole, without_overlap
 from ml.gitops.repository import Repository
 from ml.model.drift import detector
@@ -168,6 +168,7 @@ class Monitor:
                 "approval": model.record.approval,
                 "artifact_sha256": model.sha256,
                 "model_package_arn": model.record.model_package_arn,
+                "reference": reference_days(model.reference.document),
             },
             "summary": summary.to_dict(),
             "label_summary": outcomes.to_dict() if outcomes is not None else None,

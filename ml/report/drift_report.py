@@ -58,6 +58,8 @@ def page(
             estimate=drift_words.estimate(verdict.estimated.recall) if verdict.estimated is not None else None,
             no_estimate=drift_words.NO_ESTIMATE,
             headline=drift_words.headline(verdict, judged_rows.read(document, verdict.rows)),
+            against=drift_words.against(document),
+            overlap=drift_words.overlap(document, verdict),
             lines=drift_words.lines(verdict),
             fired=sorted(fired, key=lambda finding: (finding.kind, finding.statistic, finding.subject or "")),
             quiet=[finding for finding in verdict.findings if not finding.fired and finding.p_value is not None],

@@ -6,9 +6,10 @@ Report, step summary, annotation and retrain request use the same words. Plain t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ml.model.drift.verdict import CONCEPT, IMMATURE, KINDS, NO_DATA, DriftVerdict, FeatureDrift, Finding
 from ml.report.judged_rows import JudgedRows
@@ -93,6 +94,30 @@ def _partial(verdict: DriftVerdict, judged: JudgedRows) -> str:
         what = f"no concept drift was found in them{f' ({recall})' if recall else ''}"
     rest = f"other models scored the remaining {judged.others:,}, of which only the inputs are tested"
     return ": ".join([rows, f"{what}; {rest}", *(["; ".join(inputs)] if inputs else [])])
+
+
+def against(document: Mapping[str, Any]) -> str:
+    """The drift reference of a stored check: of which model, and of which days. Earlier versions stored no days."""
+    model = document["model"]
+    days = model.get("reference")
+    data = f" (data of {days['start'][:10]} to {days['end'][:10]})" if days else ""
+    return f"the drift reference of model {model['approval']:04d}{data}"
+
+
+def overlap(document: Mapping[str, Any], verdict: DriftVerdict) -> str:
+    """That days of the window are part of the reference, as sentences; '' if none is, or if it is not known."""
+    days = document["model"].get("reference")
+    if not days:
+        return ""
+    start, end = (datetime.fromisoformat(days[side]) for side in ("start", "end"))
+    start, end = (each if each.tzinfo is not None else each.replace(tzinfo=UTC) for each in (start, end))
+    if start >= verdict.end or end < verdict.start:
+        return ""
+    return (
+        f"Days of this window are part of that reference: a change that model {document['model']['approval']:04d} has "
+        "already learned is no drift from it. Alarms of the daily test before it was trained are about the model "
+        "before it."
+    )
 
 
 def of_kind(verdict: DriftVerdict, kind: str) -> str:

@@ -146,6 +146,7 @@ def _state(window: tuple[datetime, datetime], document: dict[str, Any]) -> Drift
         evaluated=datetime.fromisoformat(document["evaluated"]),
         approval=document["model"]["approval"],
         headline=drift_words.headline(verdict, judged),
+        overlap=drift_words.overlap(document, verdict),
         lines=tuple(line.words for line in drift_words.lines(verdict)),
         kind=_kind(verdict),
         rows=verdict.rows,

@@ -67,6 +67,22 @@ def test_window_without_traffic_has_a_page_without_plots() -> None:
     assert "<img" not in text
 
 
+def test_page_says_against_which_data_it_judges(drifted: Drifted) -> None:
+    """A model that was trained on days of the window has learned their change: no drift from it is no calm month."""
+    found, _, history = drifted
+    days = {"start": "2026-04-03T00:00:00Z", "end": "2026-04-20T00:00:00Z"}
+    made = written(found)
+    text = report.page({**made, "model": {**made["model"], "reference": days}}, found, history, {})
+    assert "<title>Drift check against model 0007: concept, data, " in text
+    assert "Judged against the drift reference of model 0007 (data of 2026-04-03 to 2026-04-20).</h1>" in text
+    assert "Days of this window are part of that reference: a change that model 0007 has already learned" in text
+    for start, end in (("2026-01-01", "2026-03-31"), ("2026-05-01", "2026-05-02")):
+        earlier = {"start": f"{start}T00:00:00", "end": f"{end}T00:00:00"}
+        other = report.page({**made, "model": {**made["model"], "reference": earlier}}, found, history, {})
+        assert "part of that reference" not in other
+    assert "part of that reference" not in report.page(made, found, history, {})
+
+
 def test_page_shows_categories() -> None:
     """An input that is text has Cohen's w and the share of unseen values, and dashes where a number has a mean."""
     found = test_category_counts.verdict(lambda shops: np.where(np.arange(len(shops)) % 20 == 0, "FOOD", shops))
@@ -114,7 +130,9 @@ def test_page_says_first_what_happened(page: str) -> None:
     """The heading is the sentence with the figure; every table of statistics but that of windows is folded."""
     (heading,) = re.findall(r"<h1>(.*?)</h1>", page)
     assert heading.startswith("In April 2026 recall fell from 0.84 to 0.17; 511 of 969 transactions between ")
-    assert heading.endswith("; other models scored 12 of 3,999 transactions.")
+    assert heading.endswith(
+        "; other models scored 12 of 3,999 transactions. Judged against the drift reference of model 0007."
+    )
     shown = re.sub(r"<details>.*?</details>", "", page, flags=re.S)
     assert re.findall(r"<table[^>]*>", shown) == ['<table class="stacked">']
     assert "The mean of V2 rose by 0.61 standard deviations" in shown

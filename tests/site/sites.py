@@ -104,6 +104,7 @@ def check(month: int, approval: int, shifts: dict[str, float], **changes: Any) -
         "headline": f"In May 2026 V28 moved {HOSTILE}"
         if fired
         else "In April 2026 no test of the whole window found drift",
+        "overlap": f"Days of this window are part of that reference {HOSTILE}" if fired else "",
         "lines": (f"V28 moved: psi 0.769 (p 3e-40) {HOSTILE}",) if fired else (),
         "kind": "drift" if fired else "no drift",
         "rows": 24_000,

@@ -99,7 +99,7 @@ def test_check_that_decided_no_row_knows_no_alerts() -> None:
     page = pages.render(site(checks=(check(5, 1, {}, decided=0, alerts=0),)), pages.Addresses.of_repository(None))[
         "drift.html"
     ]
-    assert "24,000 transactions, alerts not known, against model" in page
+    assert "24,000 transactions, alerts not known, judged against the drift reference of model" in page
     assert "0 of 0" not in page
 
 
