@@ -42,9 +42,10 @@ def _words(part: Mapping[str, Any], champion: str) -> str:
 
 def _alerts(part: Mapping[str, Any], model: str) -> int:
     """The band's alerts of a model: of its frauds and of its legitimate rows."""
-    frauds = part["positives"]
-    found = part["recall"][model] * frauds if part["recall"] is not None else 0.0
-    return round(found + part["false_positive_rate"][model] * (part["rows"] - frauds))
+    frauds: int = part["positives"]
+    found: float = part["recall"][model] * frauds if part["recall"] is not None else 0.0
+    wrong: float = part["false_positive_rate"][model] * (part["rows"] - frauds)
+    return round(found + wrong)
 
 
 def _band(name: str) -> str:
