@@ -18,6 +18,7 @@ _MAX_SHARE_RATIO = 1.5  # between the shares of frauds in training and test rows
 _STANDARD_ERRORS = 2.0
 _WHOLE_POINT = 0.01
 _MIN_SHOWN = 0.0005
+_INTERVALS = "Brackets have the 95 % interval; within chance: it contains zero. Alerts and money found have none."
 
 
 def render(evaluation: Mapping[str, Any], *, new: str, former: str) -> str:
@@ -32,7 +33,7 @@ def render(evaluation: Mapping[str, Any], *, new: str, former: str) -> str:
     ours, theirs = both
     frauds = evaluation["champion"]["positives"]
     rows = [
-        *_alerts(ours, theirs),
+        *_alerts(ours, theirs, evaluation["champion"]["false_positive_rate"]),
         (
             f"share alerted (budget {setting(evaluation['alert_budget'])})",
             *(f"{percent(each.alert_share)}, {each.judged(evaluation['alert_budget'])}" for each in (theirs, ours)),
@@ -53,25 +54,37 @@ def render(evaluation: Mapping[str, Any], *, new: str, former: str) -> str:
     if ranking is not None:
         values = (f"{ranking['champion']:.3f}", f"{ranking['challenger']:.3f}")
         rows.append(("average precision", *values, _difference(ranking)))
-    return table(
+    shown = table(
         (f"on the same {ours.rows:,} test rows", f"now: {former}", f"then: {new}", "change"), rows, numbers=(1, 2)
     )
+    return f"{shown}\n\n{_INTERVALS}"
 
 
-def _alerts(ours: Model, theirs: Model) -> list[tuple[str, str, str, str]]:
+def _alerts(ours: Model, theirs: Model, wrong: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
+    """Alerts and false alarms. Only the latter's rate has an interval, `wrong`, which tells chance."""
     if ours.alerts_per_day is None or theirs.alerts_per_day is None:
+        false = change(ours.false_alarms, theirs.false_alarms, digits=0)
         return [
-            (name, f"{before:,}", f"{after:,}", change(after, before, digits=0))
-            for name, before, after in (
-                ("alerts, no whole day of data", theirs.alerts, ours.alerts),
-                ("false alarms", theirs.false_alarms, ours.false_alarms),
-            )
+            (
+                "alerts, no whole day of data",
+                f"{theirs.alerts:,}",
+                f"{ours.alerts:,}",
+                change(ours.alerts, theirs.alerts, digits=0),
+            ),
+            ("false alarms", f"{theirs.false_alarms:,}", f"{ours.false_alarms:,}", _marked(false, wrong)),
         ]
-    pairs = [
-        ("alerts a day", theirs.alerts_per_day, ours.alerts_per_day),
-        ("false alarms a day", theirs.false_alarms_per_day or 0.0, ours.false_alarms_per_day or 0.0),
+    before, after = theirs.alerts_per_day, ours.alerts_per_day
+    false_before, false_after = theirs.false_alarms_per_day or 0.0, ours.false_alarms_per_day or 0.0
+    false = _marked(change(false_after, false_before, digits=1), wrong)
+    return [
+        ("alerts a day", f"{before:,.1f}", f"{after:,.1f}", change(after, before, digits=1)),
+        ("false alarms a day", f"{false_before:,.1f}", f"{false_after:,.1f}", false),
     ]
-    return [(name, f"{before:,.1f}", f"{after:,.1f}", change(after, before, digits=1)) for name, before, after in pairs]
+
+
+def _marked(words: str, figure: Mapping[str, float]) -> str:
+    """A change of a count with the mark that its rate's interval gives it."""
+    return words if words == "equal" else f"{words}{_chance(figure)}"
 
 
 def _share_change(new: float, former: float) -> str:

@@ -11,7 +11,7 @@ from ml.gitops.markdown_escaping import code, details, text
 
 _COMPARISON_CHECKS = ("champion_comparison", "drop_comparison")  # fail if a comparison is needed and not possible
 _SLICE = "champion_recall_"
-_FAILED, _WORSE, _UNKNOWN, _PASSED = "❌", "⚠️", "❔", "✅"
+_FAILED, _WORSE, _UNKNOWN, _PASSED = "❌", "⚠️", "❓", "✅"
 _ORDER = (_FAILED, _WORSE, _UNKNOWN, _PASSED)
 
 

@@ -21,6 +21,7 @@ _SMALL_P = 0.001
 _NEARLY_ALL = 0.9
 """From this share of judged rows on, the sentence is about the window; below it, about the rows."""
 _MAX_NAMES = 3
+_ALMOST, _ROUNDS_TO_ALL = 0.99, 0.9995
 NO_ESTIMATE = (
     "An estimate without labels would say the same whatever happens, because no fraud of the model's held-out rows "
     "scored below the threshold."
@@ -30,7 +31,7 @@ STATISTICS = {
     "ks": "Kolmogorov-Smirnov distance",
     "psi": "population stability index",
     "js": "Jensen-Shannon distance",
-    "chi_square": "effect size w",
+    "chi_square": "effect size w (Cohen's; 0 is no change)",
 }
 """The statistics of a distribution as they are named in sentences."""
 
@@ -203,9 +204,11 @@ def _value(statistic: str, value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with two significant digits; a dash for None."""
+    """A share as a percentage with two significant digits, more from 99 % on: only all is `100 %`. A dash for None."""
     if share is None:
         return "–"
+    if _ALMOST <= share < 1:
+        return f"{100 * share:.1f} %" if share < _ROUNDS_TO_ALL else "more than 99.9 %"
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.2g} %"
 
 

@@ -12,6 +12,7 @@ from ml.report import year_data
 from ml.report.vega_charts import NARROW, Chart, Layer, details_on_hover
 from ml.report.year_data import Deployment, PlayedYear
 
+_NEARLY_ALL = 0.9995
 _LABEL_WIDTH = 24  # pixels that the number of a month needs on an axis
 _SIDES = ("with retraining", "without retraining", "first model or amount rule")
 _KEYS = dict(zip(_SIDES, year_data.SIDES, strict=True))
@@ -67,7 +68,7 @@ def _lowest(points: Sequence[Mapping[str, Any]]) -> str:
     found = min((each for each in points if each["side"] == _SIDES[0]), key=lambda each: each["value"], default=None)
     if not found:
         return ""
-    return f"With retraining, recall is lowest in month {found['month']}, {100 * found['value']:.1f} %. "
+    return f"With retraining, recall is lowest in month {found['month']}, {_percent(found['value'])} %. "
 
 
 def alerts(year: PlayedYear) -> Chart:
@@ -250,5 +251,12 @@ def _interval(figure: Estimate, name: str) -> dict[str, Any]:
 def _words(figure: Estimate) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return f"not defined ({figure.reason})"
-    value, low, high = (100 * each for each in (figure.value, figure.low, figure.high))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f} %, {figure.count} of {figure.of})"
+    value, low, high = (_percent(each) for each in (figure.value, figure.low, figure.high))
+    return f"{value} % ({low} to {high} %, {figure.count} of {figure.of})"
+
+
+def _percent(share: float) -> str:
+    """With one decimal; only all is 100."""
+    if share == 1:
+        return "100"
+    return f"{100 * share:.1f}" if share < _NEARLY_ALL else "more than 99.9"

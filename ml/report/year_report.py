@@ -23,6 +23,7 @@ from ml.report.year_comparison import SIDE_NAMES, Period
 from ml.report.year_data import POOLED, MonthPlayed, PlayedYear
 
 _LOADER = PackageLoader("ml.report")
+_NEARLY_ALL = 0.9995
 
 
 def write(year: PlayedYear, folder: Path) -> list[Path]:
@@ -155,7 +156,9 @@ def is_safe_link(address: str | None) -> bool:
 
 
 def percent(share: float) -> str:
-    """A share in percent: one decimal from 10 % on, two below."""
+    """A share in percent: one decimal from 10 % on, two below; only all of them are `100 %`."""
+    if share >= _NEARLY_ALL:
+        return "100 %" if share == 1 else "more than 99.9 %"
     return f"{100 * share:.1f} %" if share >= 0.0995 else f"{100 * share:.2f} %"
 
 

@@ -11,6 +11,8 @@ from ml.gitops import gate_words
 
 _TINY = re.compile(r"\bp (?:= ?)?(?:0(?:\.0{3}\d*)?|\d(?:\.\d+)?e-(?:0[4-9]|[1-9]\d+))(?![\d.]*\d)")
 _OPENING_CHARACTERS = 160
+_NEARLY_ALL = 99.95
+"""In percent: from here on a share that is not all would be shown as all. The other formats of shares say the same."""
 
 
 def moment(value: datetime) -> str:
@@ -37,7 +39,9 @@ def span(start: datetime, end: datetime) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent with three significant digits, e.g. `0.83 %`; all and nothing as `100 %` and `0 %`."""
+    """A share in percent with three significant digits, e.g. `0.83 %`; only all is `100 %`, and only nothing `0 %`."""
+    if _NEARLY_ALL <= 100 * share < 100:
+        return "more than 99.9 %"
     return f"{float(f'{100 * share:.3g}'):g} %"
 
 
@@ -60,15 +64,19 @@ def decimal(figure: Mapping[str, Any]) -> str:
 
 
 def difference(compared: Mapping[str, Any]) -> str:
-    """A difference with its interval, e.g. `+0.030 (−0.010 to +0.070)`."""
+    """A difference with its interval, e.g. `+0.030 (−0.010 to +0.070, within chance)`."""
     value, low, high = (f"{compared[name]:+.3f}".replace("-", "−") for name in ("difference", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return f"{value} ({low} to {high}{_chance(compared)})"
 
 
 def points(compared: Mapping[str, Any]) -> str:
-    """A difference of two rates in percentage points with its interval, e.g. `+3 (−1 to +7) points`."""
+    """A difference of two rates in percentage points with its interval, e.g. `+3 points (−1 to +7, within chance)`."""
     value, low, high = (f"{100 * compared[name]:+.3g}".replace("-", "−") for name in ("difference", "low", "high"))
-    return f"{value} ({low} to {high}) points"
+    return f"{value} points ({low} to {high}{_chance(compared)})"
+
+
+def _chance(compared: Mapping[str, Any]) -> str:
+    return ", within chance" if compared["low"] <= 0 <= compared["high"] else ""
 
 
 def rate(value: float) -> str:

@@ -271,10 +271,11 @@ def test_bands_have_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(0.0085, "0.85 %"), (0.0994, "9.94 %"), (0.976, "97.6 %"), (1, "100.0 %")]
+    ("share", "words"),
+    [(0.0085, "0.85 %"), (0.0994, "9.94 %"), (0.976, "97.6 %"), (0.9996, "more than 99.9 %"), (1, "100 %")],
 )
 def test_shares_have_one_or_two_decimals(share: float, words: str) -> None:
-    """One decimal from 10 % on, two below."""
+    """One decimal from 10 % on, two below; what is not all never reads so."""
     assert year_report.percent(share) == words
 
 

@@ -23,10 +23,10 @@ def test_card_of_a_model_with_evidence() -> None:
         ("recall", "90 % (80 to 95 %)", "36 of 40"),
         ("precision", "50 % (40 to 60 %)", "36 of 72"),
     ]
-    assert card.compared[0] == ("recall", "95 %", "95 %", "+0 (−2.5 to +2.5) points")
+    assert card.compared[0] == ("recall", "95 %", "95 %", "+0 points (−2.5 to +2.5, within chance)")
     assert card.comparison.startswith("Both models scored the same 3,900 test rows with 40 frauds")
     assert card.slices == (
-        ("amount below 20", "3 of 2,000", "100 %", "100 %", "+0 (−60 to +60) points"),
+        ("amount below 20", "3 of 2,000", "100 %", "100 %", "+0 points (−60 to +60, within chance)"),
         ("amount 20 or more", "0 of 1,900", "–", "–", "no frauds"),
     )
     assert card.kinds_title == "Frauds found by hour and category"
@@ -93,4 +93,4 @@ def test_card_begins_with_what_got_worse() -> None:
     measured["champion"] = measured["champion"] | {"precision": worse}
     evidence = {2: dataclasses.replace(whole.evidence[2], evaluation=measured)}
     lead = model_card.card(site(evidence=evidence), whole.records[2]).lead
-    assert "Worse than the model before, beyond chance, in precision, −7.1 (−11.8 to −3.7) points." in lead
+    assert "Worse than the model before, beyond chance, in precision, −7.1 points (−11.8 to −3.7)." in lead

@@ -30,7 +30,9 @@ def test_moment_is_in_utc() -> None:
     assert wording.day(datetime(2026, 3, 3, tzinfo=UTC)) == "3 March 2026"
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.0083333, "0.833 %"), (1.0, "100 %"), (0.0, "0 %"), (0.9804, "98 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0083333, "0.833 %"), (1.0, "100 %"), (0.9996, "more than 99.9 %"), (0.0, "0 %")]
+)
 def test_percent_has_three_digits(share: float, text: str) -> None:
     """Zeros at the end are left out."""
     assert wording.percent(share) == text
@@ -52,8 +54,8 @@ def test_figure_has_its_interval_or_its_reason(figure: dict[str, Any], rate: str
 def test_difference_has_a_sign_and_an_interval() -> None:
     """The minus is a minus."""
     found = {"difference": 0.03, "low": -0.01, "high": 0.07}
-    assert wording.difference(found) == "+0.030 (−0.010 to +0.070)"
-    assert wording.points(found) == "+3 (−1 to +7) points"
+    assert wording.difference(found) == "+0.030 (−0.010 to +0.070, within chance)"
+    assert wording.points(found) == "+3 points (−1 to +7, within chance)"
 
 
 @pytest.mark.parametrize(("value", "text"), [(7.29, "7.3"), (1234.4, "1,234")])

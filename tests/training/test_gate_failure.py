@@ -59,7 +59,7 @@ def test_checks_have_the_marks_of_the_pull_request() -> None:
     result = replace(result, evaluation=evaluation)
     found = gate_failure.read(gate_failure.write(result)).evaluation
     assert gate_lines.lines(found) == gate_lines.lines(evaluation)
-    assert [line[:4] for line in gate_lines.lines(found)] == ["- ❌ ", "- ⚠️", "- ❔ "]
+    assert [line[:4] for line in gate_lines.lines(found)] == ["- ❌ ", "- ⚠️", "- ❓ "]
     assert "low (3 frauds)" in gate_lines.lines(found)[2]
 
 
