@@ -14,6 +14,7 @@ from typing import Any
 from ml import config
 from ml.gitops import (
     approval_decision,
+    approval_words,
     comments,
     commit_messages,
     consequences_text,
@@ -127,6 +128,7 @@ def render(page: Page) -> str:
         _configuration(page),
         _Section(full=_cost(page.steps)),
         _Section(full=consequences_text.sections(record=page.record, serving=page.serving, staging=page.staging)),
+        _Section(full=approval_words.section(), short=""),
         _Section(full=_sources(page)),
     ]
     return _shorten_to_limit(sections)

@@ -135,7 +135,7 @@ def test_scores_are_shown_with_the_share_of_frauds() -> None:
         band(low=0.9, high=None, rows=20, frauds=19),
     ]
     text = approval_text.render(page(score_bands=bands))
-    assert tables(text)[-4][1:] == [
+    assert tables(text)[-5][1:] == [
         [f"below {score / 2:.3g}", "3,900 (98 %)", "4", "0.1 %"],
         [f"{score / 2:.3g} to 0.9, with the threshold", "80 (2 %)", "20", "25 %"],
         ["0.9 or more", "20 (0.5 %)", "19", "95 %"],
@@ -161,6 +161,7 @@ def test_details_are_folded() -> None:
         "Data: 1,000 rows, 20 frauds",
         "Configuration since the champion",
         "Cost of the run",
+        "Words",
     ]
     shown = re.sub(r"<details>.*?</details>", "", text, flags=re.S)
     assert [each[0][0] for each in tables(shown)] == ["on the same 3,900 test rows"]
@@ -286,7 +287,7 @@ def test_model_that_was_not_compared_says_so_first(why: str, cause: str | None, 
     text = approval_text.render(replace(made, record=uncompared, evaluation=evaluation(champion=compared)))
     assert words(text.splitlines()[1]) == f"This model was not compared with approval 0006, the champion: {why}."
     assert headings(text)[0] == gate
-    assert f"❔ Cannot tell whether this model is worse than the champion. {reason}" in words(text)
+    assert f"❓ Cannot tell whether this model is worse than the champion. {reason}" in words(text)
     assert ("The champion stays unless a person decides otherwise" in text) == (gate == "Gate: cannot tell")
     title = approval_decision.title(uncompared, evaluation(champion=compared))
     named = f" ({cause})" if cause else ""
@@ -306,7 +307,7 @@ def test_alerts_are_given_per_day() -> None:
     counts = page().evaluation["confusion"]
     raised = counts["true_positives"] + counts["false_positives"]
     shown = table(approval_text.render(page()), "threshold")
-    a_day = f"{raised / 2:,.1f}, of which {counts['true_positives'] / 2:,.1f} are frauds"
+    a_day = f"{raised / 2:,.1f}, of which {counts['true_positives'] / 2:,.1f} are frauds, of 2,000 transactions a day"
     assert shown["alerts a day"] == [a_day]
     assert shown["alert budget"] == ["1 % of the transactions"]
     assert "at most 0.8 % of the legitimate validation rows" in shown["chosen by"][0]
@@ -450,7 +451,7 @@ def test_text_of_people_is_escaped() -> None:
     outside = re.sub(r"<(pre|code)\b.*?</\1>", "", rendered, flags=re.S)
     assert not re.search(r"<script|javascript:|=.http://evil", rendered)
     assert not re.search(r"[@#]\w|://evil", html.unescape(outside))
-    assert rendered.count("<details>") == rendered.count("</details>") == 10
+    assert rendered.count("<details>") == rendered.count("</details>") == 11
     assert headings(text)[-1] == "What reverting does"
     assert rendered.count("<img") == 2
 
