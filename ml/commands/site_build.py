@@ -67,6 +67,7 @@ def build(
     year: str | None = None,
     simulated: bool = False,
     scripted_reviewer: str | None = None,
+    local_user: str | None = None,
     main: str = "main",
 ) -> SiteReport:
     """Writes the site of the branch `main` of the repository at `root`.
@@ -78,6 +79,7 @@ def build(
         year: the page of a simulated year, to be a page of the site.
         simulated: whether traffic, labels and dates are simulated; every page says so.
         scripted_reviewer: the name of a reviewer who is a script; every page says so.
+        local_user: the user as whom a local GitHub merges; every page says so.
         addresses: of its commits and pull requests, if they are no pages of `repository_url`.
 
     Raises:
@@ -94,6 +96,7 @@ def build(
         year=year.encode() if year is not None else None,
         simulated=simulated,
         scripted_reviewer=scripted_reviewer,
+        local_user=local_user,
     )
     _empty(out)
     with stage("Writing the pages"):
@@ -194,9 +197,11 @@ def _site(
         checks=checks,
         alarms=alarms,
         drift_rules=state.drift_rules,
+        gate=state.gate,
         year=None,
         simulated=False,
         scripted_reviewer=None,
+        local_user=None,
         next_check=git_state.next_run(state.cron, now),
         events=time_line.events(
             periods, state.records, state.requests, state.gate_failures, suppressed, evidence=evidence

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.playground import scripted_reviewer
+from ml.playground.emulators import USER
 from ml.site.pages import Addresses
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ def build(root: Path, site: Path, github: Path, *, year: Path | None = None) -> 
         docs=f"{_relative_path(site, root / 'docs')}/{{}}",
     )
     return site_build(
-        root, site, addresses=addresses, year=page, simulated=True, scripted_reviewer=scripted_reviewer.LOGIN
+        root,
+        site,
+        addresses=addresses,
+        year=page,
+        simulated=True,
+        scripted_reviewer=scripted_reviewer.LOGIN,
+        local_user=USER,
     )
 
 

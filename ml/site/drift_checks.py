@@ -111,7 +111,7 @@ def urgency(site: Site, check: DriftState) -> str:
     every = [*(["alarm"] if alarms else []), *found]
     asked, left = ([kind for kind in every if (kind in answers) == answered] for answered in (True, False))
     if not asked:
-        return f"model {check.approval:04d} was replaced: {kinds}"
+        return f"{kinds} drift of model {check.approval:04d}, which was replaced"
     said = f"answered by model {max(answers[kind] for kind in asked)}: {', '.join(asked)}"
     return f"{said}; without a request: {', '.join(left)}" if left else said
 

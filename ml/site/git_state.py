@@ -28,6 +28,7 @@ class GitState:
     requests: tuple[Request, ...]
     gate_failures: tuple[GateFailure, ...]
     drift_rules: config.DriftFile
+    gate: config.GateFile
     cron: str | None
     """The first cron line of drift.yml."""
 
@@ -59,6 +60,7 @@ def read(repository: Repository, revision: str) -> GitState:
             for path, record in source.gate_failures()
         ),
         drift_rules=config.parse(_text(repository, source.commit, config.DRIFT), config.DRIFT, config.DriftFile),
+        gate=config.parse(_text(repository, source.commit, config.GATE), config.GATE, config.GateFile),
         cron=_cron(repository, source.commit),
     )
 

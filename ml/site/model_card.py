@@ -10,7 +10,7 @@ from ml.config import ApprovalRecord
 from ml.gitops import daily_rates, high_amounts, kind_table, metric_tables
 from ml.gitops.commit_messages import KINDS
 from ml.report import threshold_points
-from ml.site import observed_alerts, wording
+from ml.site import limits, observed_alerts, wording
 from ml.site.time_line import number
 from ml.site.values import Evidence, Period, Request, Site
 
@@ -30,12 +30,6 @@ _METRICS = {
 }
 _COMPARED = ("recall", "precision", "false_positive_rate", "average_precision")
 _LOW_IS_GOOD = ("false_positive_rate",)
-_POLICIES = {
-    "max_recall_at_fpr": "the highest recall with alerts on at most {} of the legitimate transactions",
-    "alert_budget": "alerts on at most {} of the transactions",
-    "min_cost": "the least cost, at {} for an alert",
-    "fixed": "the score {} itself",
-}
 _PARTS = {"train": "training", "validation": "choice of the threshold", "test": "test"}
 _FEW_FRAUDS = 50
 
@@ -205,10 +199,7 @@ def _threshold(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> 
     yield "alert from a score of", f"{record.threshold:.4g}"
     if evaluation is None:
         return
-    threshold = evaluation["threshold"]
-    policy, value = threshold["policy"], threshold["value"]
-    shown = f"{value:g}" if policy in ("fixed", "min_cost") else wording.percent(value)
-    yield "chosen for", _POLICIES.get(policy, policy).format(shown)
+    yield "chosen for", limits.chosen_for(evaluation)
     expected = evaluation["fit"]["expected"]
     if expected:
         yield (

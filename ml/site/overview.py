@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ml.site import drift_checks, model_card, serving_facts, wording
+from ml.site import drift_checks, limits, model_card, serving_facts, wording
 from ml.site.model_card import Card
 from ml.site.time_line import number
 from ml.site.values import AlarmState, Period, Site
@@ -21,6 +21,8 @@ class Now:
     sentences: tuple[str, ...]
     actions: tuple[str, ...]
     """What a person has to do, a sentence each; if nothing that was read asks for it, that."""
+    limits: tuple[str, ...]
+    """What the figures are judged by, a sentence each."""
     idle: bool
     """Whether nothing that was read asks for action."""
     checked: bool
@@ -66,8 +68,9 @@ def now(site: Site) -> Now:
     actions = tuple(_actions(site, urgency))
     return Now(
         actions=actions or (_idle(site),),
+        limits=limits.sentences(site),
         idle=not actions,
-        checked=site.drift is not None,
+        checked=site.serving_check is not None,
         unchecked=_unchecked(site),
         heading=_heading(site),
         sentences=tuple(_sentences(site)),
@@ -175,8 +178,11 @@ def _idle(site: Site) -> str:
 
 
 def _unchecked(site: Site) -> str:
-    if site.drift is not None:
+    if site.serving_check is not None:
         return ""
+    if site.drift is not None:
+        known = serving_facts.recall(site)
+        return f"{known[:1].upper()}{known[1:]}."
     if site.offline:
         return "Not known without the account."
     figures = "The figures of the test rows are below."

@@ -15,11 +15,11 @@ from pathlib import Path
 from jinja2 import Environment
 
 from ml.report import heat_tables, page_template
-from ml.site import drift_checks, model_card, overview, report_copy, request_causes, serving_facts, wording
+from ml.site import drift_checks, model_card, overview, report_copy, request_causes, serving_facts, wording, words
 from ml.site.time_line import number
 from ml.site.values import Event, Kind, Site
 
-INDEX, TIMELINE, YEAR = "index.html", "timeline.html", "year.html"
+INDEX, TIMELINE, YEAR, WORDS = "index.html", "timeline.html", "year.html", "words.html"
 _RECENT, _MOST_COLUMNS = 6, 24
 
 
@@ -49,7 +49,7 @@ def write(site: Site, folder: Path, addresses: Addresses) -> list[Path]:
     contents |= {
         check.page: page for check in site.checks if (page := report_copy.drift_report(check, site)) is not None
     }
-    contents |= {YEAR: report_copy.year(site.year, site)} if site.year is not None else {}
+    contents |= {YEAR: report_copy.year(site.year, site, docs=addresses.docs)} if site.year is not None else {}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -81,6 +81,7 @@ def render(site: Site, addresses: Addresses) -> dict[str, str]:
     for name, kind in {TIMELINE: None, **{kind_page(kind): kind for kind in _kinds(site.events)}}.items():
         root = "" if kind is None else "../"
         pages[name] = _page("timeline.html", root, "time line", common, _time_line(site.events, kind))
+    pages[WORDS] = _page("words.html", "", "words", common, {"words": words.WORDS})
     pages["drift.html"] = _page("drift.html", "", "drift", common, _drift(site))
     for each in cards:
         name = number(each.record.approval)

@@ -18,13 +18,16 @@ _PAGES = (
     ("Time line", "timeline.html"),
     ("Drift", "drift.html"),
 )
+_WORDS = ("Words", "words.html")
+_RETRAINING = b"<code>docs/retraining.md</code>"
+"""What the page of a year says of the rules, which it cannot link because it does not know where the documents are."""
 
 
 def drift_report(check: DriftState, site: Site) -> bytes | None:
     """The report's page as the site has it, with the alarms of its window; None if there is no report."""
     if check.report is None:
         return None
-    links = [(name, f"../{target}") for name, target in _PAGES]
+    links = [(name, f"../{target}") for name, target in (*_PAGES, _WORDS)]
     if check.approval in site.records:
         links.append((f"Model {check.approval:04d}", f"../models/{check.approval:04d}.html"))
     texts = [site.simulation] if site.simulation else []
@@ -35,10 +38,18 @@ def drift_report(check: DriftState, site: Site) -> bytes | None:
     return _with_head(check.report, links, texts)
 
 
-def year(content: bytes, site: Site) -> bytes:
-    """The page of a simulated year with the navigation, the banner and the footer of the site's pages."""
-    items = "".join(f'<li><a href="{target}">{name}</a></li>' for name, target in _PAGES)
-    lines = [f'<nav aria-label="Site"><ul>{items}<li><a href="year.html" aria-current="page">Year</a></li></ul></nav>']
+def year(content: bytes, site: Site, *, docs: str | None) -> bytes:
+    """The page of a simulated year with the navigation, the banner and the footer of the site's pages.
+
+    Args:
+        docs: the address of a file of docs/, with `{}` for its name; None makes no link.
+    """
+    if docs is not None:
+        link = f'<a href="{escape(docs.format("retraining.md"))}">docs/retraining.md</a>'
+        content = content.replace(_RETRAINING, link.encode())
+    here = '<li><a href="year.html" aria-current="page">Year</a></li>'
+    items = [f'<li><a href="{target}">{name}</a></li>' for name, target in (*_PAGES, _WORDS)]
+    lines = [f'<nav aria-label="Site"><ul>{"".join([*items[:-1], here, items[-1]])}</ul></nav>']
     lines += [f'<p class="simulation">{escape(site.simulation)}</p>'] if site.simulation else []
     built = f"{site.endpoint}, as of {wording.moment(site.built)}, main at <code>{escape(site.commit[:12])}</code>."
     head, start, rest = content.partition(_START)

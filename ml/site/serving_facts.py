@@ -51,7 +51,9 @@ def alerts(site: Site) -> str:
     counts = alert_counts(found)
     if found.alerts_a_day is not None:
         return f"{wording.rate(found.alerts_a_day)} a day: {counts}"
-    return f"{counts}; no number a day, because the model decided only a part of the {found.rows:,} in that window"
+    traffic = found.rows / max((found.end - found.start).total_seconds() / _DAY.total_seconds(), 1e-9)
+    a_day = wording.rate(found.alerts / found.decided * traffic)
+    return f"{counts}: {a_day} a day if that share is of the window's {traffic:,.0f} transactions a day"
 
 
 def alert_counts(found: DriftState) -> str:
@@ -82,10 +84,7 @@ def budget(site: Site) -> str:
     days = found.alerts_a_day
     allowed = days * share / rate.value if days is not None and rate.value else 0.0
     day = f", {wording.rate(allowed)} alerts a day" if allowed else ""
-    limit = "the threshold was chosen to keep it on the validation rows"
-    ruler = "a ruler for recall and reviews, not a limit: the threshold follows another policy"
-    kind = limit if evaluation["threshold"]["policy"] == "alert_budget" else ruler
-    return f"{place} the alert budget of {wording.percent(share)}{day} (interval {interval}). The budget is {kind}."
+    return f"{place} the alert budget of {wording.percent(share)}{day} (interval {interval})."
 
 
 def labels(site: Site) -> str:
@@ -205,7 +204,8 @@ def no_request(site: Site) -> str:
                 "made, and none is while the threshold keeps its policy; the summary of the latest run of drift.yml "
                 "says which of these held"
             )
-    shifted = f"{len(found.drifted)} of {len(found.shifts)} inputs shifted. " if found.drifted else ""
+    counted = f"{len(found.drifted)} of {len(found.shifts)} inputs shifted"
+    shifted = f"{counted}. " if found.drifted and counted not in found.headline else ""
     return f"{shifted}No request is open: {'; '.join(parts)}."
 
 

@@ -190,12 +190,16 @@ class Site:
     """The alarms of the platform, those in alarm first; None if they were not read."""
     drift_rules: config.DriftFile
     """monitoring/drift.yaml of main."""
+    gate: config.GateFile
+    """training/gate.yaml of main."""
     year: bytes | None
     """The page of a simulated year; None if there is none."""
     simulated: bool
     """Whether traffic, labels and dates are simulated: the site is that of a demo."""
     scripted_reviewer: str | None
     """The name of a reviewer that is a script; None if all are people, as far as is known."""
+    local_user: str | None
+    """The user as whom a local GitHub merges and pushes; None on GitHub itself."""
     next_check: datetime | None
     """None if drift.yml has no daily schedule."""
     events: tuple[Event, ...]
@@ -219,6 +223,8 @@ class Site:
         )
         if self.scripted_reviewer is not None:
             parts.append(f"The reviewer {self.scripted_reviewer} is a script, not a person.")
+        if self.local_user is not None:
+            parts.append(f"{self.local_user} is the local GitHub's own user: what the demo merges has its name.")
         return " ".join(parts)
 
     @property

@@ -177,7 +177,7 @@ def test_answered_check_needs_no_action() -> None:
     failed = replace(answered, resolution=resolution(OPEN, Path("model-config/gate-failures/x.yaml"), failed=True))
     assert urgency(drifted, requests=(failed,)) == "needs action: alarm, concept"
     assert urgency(drifted, requests=(answered,)) == "needs action: alarm, concept"  # 0003 was rolled back
-    assert urgency(drifted, requests=(failed,), serves=3) == "model 0001 was replaced: alarm, concept"
+    assert urgency(drifted, requests=(failed,), serves=3) == "alarm, concept drift of model 0001, which was replaced"
 
 
 def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
@@ -189,7 +189,9 @@ def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
         "answered by model 0003: alarm, concept; without a request: prediction"
     )
     inputs = replace(alarm, request=alarm.request.model_copy(update={"cause": "data-drift", "evidence": {}}))
-    assert urgency(drifted, requests=(inputs,), serves=3) == "model 0001 was replaced: prediction, concept"
+    assert (
+        urgency(drifted, requests=(inputs,), serves=3) == "prediction, concept drift of model 0001, which was replaced"
+    )
 
 
 def test_request_of_several_windows_answers_the_drift_of_each() -> None:
@@ -200,13 +202,13 @@ def test_request_of_several_windows_answers_the_drift_of_each() -> None:
         drifted = check(month, 1, {}, fired=("prediction",))
         assert urgency(drifted, requests=(item,), serves=3) == "answered by model 0003: prediction"
     other = check(3, 1, {}, fired=("prediction",))
-    assert urgency(other, requests=(item,), serves=3) == "model 0001 was replaced: prediction"
+    assert urgency(other, requests=(item,), serves=3) == "prediction drift of model 0001, which was replaced"
 
 
 def test_superseded_check_needs_no_action() -> None:
     """Another model serves, or a later check of the model tested the same and found nothing."""
     drifted = check(4, 1, {}, fired=("concept", "prediction"))
-    assert urgency(drifted, serves=2) == "model 0001 was replaced: concept, prediction"
+    assert urgency(drifted, serves=2) == "concept, prediction drift of model 0001, which was replaced"
     untested, tested = check(5, 1, {}, fired=()), check(6, 1, {}, fired=(), concept_tested=True)
     assert urgency(drifted, untested) == "needs action: concept"
     assert urgency(drifted, untested, tested) == "not found again: concept, prediction"

@@ -21,7 +21,7 @@ from tests.site.test_request_causes import asked
 REPORTED = "drift/20260501T000000Z_20260601T000000Z.html"
 LINKED = Addresses.of_repository("https://github.com/acme/fraudops")
 TIME_LINES = [f"timeline/{kind}.html" for kind in ("approval", "deployment", "gate-failure", "request", "rollback")]
-NAMES = ["index.html", "timeline.html", *TIME_LINES, "drift.html", "models/0002.html", "models/0001.html"]
+NAMES = ["index.html", "timeline.html", *TIME_LINES, "words.html", "drift.html", "models/0002.html", "models/0001.html"]
 PAGES = pytest.mark.parametrize("name", NAMES)
 SCHEMES = pytest.mark.parametrize(
     ("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True), (1600, False), (1600, True)]
@@ -149,7 +149,7 @@ def test_empty_site_is_whole() -> None:
         disagreements=(), next_check=None,
     )  # fmt: skip
     made = pages.render(empty, LINKED)
-    assert list(made) == ["index.html", "timeline.html", "drift.html"]
+    assert list(made) == ["index.html", "timeline.html", "words.html", "drift.html"]
     assert "Nothing serves" in made["index.html"]
     assert "No model was approved yet." in made["index.html"]
 

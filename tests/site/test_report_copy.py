@@ -43,12 +43,14 @@ def test_rest_of_a_report_stays() -> None:
 def test_year_has_the_frame_of_the_site() -> None:
     """Navigation, the demo's banner and the footer; the file beside the original page is not beside the copy."""
     page = year_report.page(played_year()).encode()
-    copy = report_copy.year(page, site(simulated=True)).decode()
+    copy = report_copy.year(page, site(simulated=True), docs="docs/{}").decode()
     assert '<nav aria-label="Site"><ul><li><a href="index.html">Now</a></li>' in copy
     assert '<a href="year.html" aria-current="page">Year</a>' in copy
     assert '<p class="simulation">A demo on emulators' in copy
     assert "report.json" not in copy
     assert copy.count("<footer>") == copy.count("</footer>") == 1
     assert "<footer>fraudops-production, as of 2 June 2026, 06:00 UTC, main at <code>ffffffffffff</code>." in copy
-    assert b'class="simulation"' not in report_copy.year(page, site())
-    assert report_copy.year(b"a year", site()) == b"a year"
+    assert '<a href="docs/retraining.md">docs/retraining.md</a> has the rules' in copy
+    plain = report_copy.year(page, site(), docs=None)
+    assert b'class="simulation"' not in plain and b"<code>docs/retraining.md</code> has the rules" in plain
+    assert report_copy.year(b"a year", site(), docs=None) == b"a year"
