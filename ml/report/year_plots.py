@@ -48,7 +48,7 @@ def recall(year: PlayedYear) -> bytes:
             if side != "rule":
                 axes.fill_between(columns[0], columns[2], columns[3], color=colour, alpha=0.15, lw=0)
             axes.plot(columns[0], columns[1], color=colour, marker=marker, ms=5, lw=2, ls=style, label=name)
-        axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {year.min_recall:.0%}")
+        axes.axhline(year.min_recall, color=_MUTED, lw=1, ls=":", label=f"gate: {100 * year.min_recall:.0f} %")
         marks = _rollouts(year)
         label = "retrained model serves, with its approval"
         for place, (x, name) in zip(_label_rows([x for x, _ in marks]), marks, strict=True):

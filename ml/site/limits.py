@@ -56,5 +56,5 @@ def _gate(gate: config.GateFile) -> str:
         f"Gate: a new model is proposed if its recall is more than {wording.percent(gate.min_recall)} on at least "
         f"{gate.min_positives} frauds, with alerts on at most {wording.percent(gate.max_false_positive_rate)} of the "
         f"legitimate transactions, each judged by {by}, and if the evidence shows that {shown} the serving model: at "
-        f"most {wording.percent(challenger.max_recall_loss)} less recall."
+        f"most {100 * challenger.max_recall_loss:g} points less recall."
     )

@@ -34,7 +34,7 @@ from tests.site.sites import site
 pytestmark = pytest.mark.axe
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 TIME_LINES = [f"timeline/{kind}.html" for kind in ("approval", "deployment", "gate-failure", "request", "rollback")]
-SITE = ["index.html", "timeline.html", *TIME_LINES, "drift.html", "models/0002.html", "models/0001.html"]
+SITE = ["index.html", "timeline.html", *TIME_LINES, "words.html", "drift.html", "models/0002.html", "models/0001.html"]
 REPORTS = ["drift-report.html", "year.html", "year-without-script.html", "data.html"]
 GITHUB = [
     "home.html",

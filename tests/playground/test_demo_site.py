@@ -33,6 +33,7 @@ def test_site_is_made_with_relative_addresses(tmp_path: Path, monkeypatch: pytes
     assert made["addresses"].docs == "../../clone/docs/{}"
     assert made["year"] == '<a href="../../simulation/github/me/it/run-1.html">run</a>'
     assert (made["simulated"], made["scripted_reviewer"]) == (True, "scripted-reviewer")
+    assert made["local_user"] == "local-user"
     assert (made["root"], made["out"]) == (tmp_path / "clone", tmp_path / "demo/site")
     demo_site.build(tmp_path / "clone", tmp_path / "demo/site", github)
     assert made["year"] is None

@@ -18,7 +18,7 @@ def test_budget_and_policy_are_those_of_the_serving_model() -> None:
         "Threshold policy: the highest recall with alerts on at most 0.8 % of the legitimate transactions."
     )
     assert gate.startswith("Gate: a new model is proposed if its recall is more than 60 % on at least 15 frauds, ")
-    assert gate.endswith("that it is not worse than the serving model: at most 13.5 % less recall.")
+    assert gate.endswith("that it is not worse than the serving model: at most 13.5 points less recall.")
     limited = limits.sentences(site(evidence=measured("alert_budget")))
     assert limited[0].endswith("of the transactions. The threshold was chosen to keep it on the validation rows.")
 

@@ -209,10 +209,11 @@ def test_month_with_an_alarm_does_not_look_calm() -> None:
 
 def test_simulation_is_named_on_every_page() -> None:
     """A demo is not taken for an account, nor its script for a person."""
-    made = pages.render(site(simulated=True, scripted_reviewer="carol"), LINKED)
+    made = pages.render(site(simulated=True, scripted_reviewer="carol", local_user="local-user"), LINKED)
     for page in made.values():
         assert "A demo on emulators" in page
         assert "The reviewer carol is a script, not a person." in page
+        assert "local-user is the local GitHub&#39;s own user: what the demo merges has its name." in page
     assert all("simulation" not in page.partition("</style>")[2] for page in pages.render(site(), LINKED).values())
 
 
