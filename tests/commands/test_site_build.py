@@ -53,6 +53,7 @@ def test_site_of_all_sources(served: BotEnvironment, tmp_path: Path) -> None:
         "timeline/failed-deployment.html",
         "timeline/request.html",
         "timeline/rollback.html",
+        "words.html",
     ]
     index = text(out)
     assert "<h1>Model 0001 serves</h1>" in index
@@ -197,4 +198,4 @@ def test_command_prints_what_to_open(served: BotEnvironment, tmp_path: Path) -> 
     assert "serves approval 0001" in lines
     assert f"open first {tmp_path}/site/index.html" in lines
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--offline"]).stdout)
-    assert (found["pages"], found["serves"]) == (8, 1)
+    assert (found["pages"], found["serves"]) == (9, 1)
