@@ -83,17 +83,21 @@ def deploy(root: Path, *, main: str = "main", reason: str = "", staging: bool = 
     if result.canary_warning:
         command(runner_commands.annotate("warning", result.canary_warning))
     status.succeeded(f"Approval {number:04d} serves ({result.state}); known transactions were scored as it scores them")
-    closed = [] if staging else _close_stale(repository, number, main)  # only production's model is compared with
+    closed = _close_stale(repository, plan, main)
     runner_commands.summary(step_summary.deployed(result, closed))
     return result
 
 
-def _close_stale(repository: Repository, serves: int, main: str) -> list[int]:
-    """Closes pull requests that compare with a former champion. A failure only warns."""
-    github, closed = commit_status.github(), list[int]()
+def _close_stale(repository: Repository, plan: _Plan, main: str) -> list[int]:
+    """Closes rollbacks after a former failure and, as only production's model is compared with, pull requests that
+    compare with a former champion. A failure only warns."""
+    github, closed, serves = commit_status.github(), list[int](), plan.record.approval
     if github is not None:
-        with commit_status.warn_on_failure("closing outdated approval pull requests"):
-            closed = bot_pull_requests.close_stale(github, Remote(repository), serves=serves, main=main)
+        with commit_status.warn_on_failure("closing outdated pull requests"):
+            if plan.staging:
+                closed = bot_pull_requests.close_rollbacks(github, serves=serves, file=plan.file, main=main)
+            else:
+                closed = bot_pull_requests.close_stale(github, Remote(repository), serves=serves, main=main)
     return closed
 
 

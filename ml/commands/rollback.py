@@ -150,14 +150,11 @@ def _rollback(
 def _body(prepared: rollbacks.RollbackBranch, *, failed: bool, staging: bool) -> str:
     target, current = commit_messages.number(prepared.target), commit_messages.number(prepared.current)
     workflow, lines = "deploy-staging.yml" if staging else "deploy.yml", []
-    # A deployment of production closes what carries the line; that of staging closes nothing.
-    first = "" if staging else f"{bot_pull_requests.AFTER_FAILURE}\n"
-    closes = "and close this pull request" if staging else "which closes this pull request"
     if failed:
         lines.append(
-            f"{first}**The deployment of approval {current} failed**, "
+            f"{bot_pull_requests.AFTER_FAILURE}\n**The deployment of approval {current} failed**, "
             "so the previous deployment still serves, but main names this one. Merging this moves main back to it. "
-            f"If the cause is gone, run {code(workflow)} again instead, {closes}."
+            f"If the cause is gone, run {code(workflow)} again instead, which closes this pull request."
         )
     what = f"Merging this serves approval {target} again in place of {current}"
     if prepared.target == prepared.current:

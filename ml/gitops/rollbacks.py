@@ -16,6 +16,7 @@ from ml.gitops import commit_messages, serving_pointer
 from ml.gitops.repository import BOT, Repository
 
 PREFIX = "rollback/"
+_STAGING = "staging-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,13 @@ class RollbackBranch:
 
 def branch_name(target: int, file: Path = config.SERVING) -> str:
     """The name of the branch that rolls back to approval `target`, e.g. rollback/0007; rollback/staging-0007."""
-    stage = "staging-" if file == config.STAGING else ""
+    stage = _STAGING if file == config.STAGING else ""
     return f"{PREFIX}{stage}{commit_messages.number(target)}"
+
+
+def file_of(branch: str) -> Path:
+    """The serving file whose pointer a branch of this name moves."""
+    return config.STAGING if branch.startswith(f"{PREFIX}{_STAGING}") else config.SERVING
 
 
 def prepare(

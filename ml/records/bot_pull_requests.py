@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ml import config
 from ml.console import command
@@ -60,19 +61,29 @@ def pull_request(
     return Opened(pull=pull, pushed=pushed, checked=checked)
 
 
+def close_rollbacks(github: GitHub, *, serves: int, file: Path, main: str = "main") -> list[int]:
+    """Closes the rollbacks of the pointer in `file` that a failed deployment proposed, now that `serves` is deployed;
+    returns their numbers. Those of the other stage and those of people stay open.
+    """
+    failed = [
+        pull.number
+        for pull in pull_requests.list_open(github, rollbacks.PREFIX, base=main)
+        if _after_failure(pull) and rollbacks.file_of(pull.branch) == file
+    ]
+    by = f"approval {commit_messages.number(serves)}"
+    reason = "it serves now, and this was proposed because a deployment before had failed."
+    return pull_requests.supersede(github, failed, by=by, reason=reason, delete_branch=True)
+
+
 def close_stale(github: GitHub, remote: Remote, *, serves: int, main: str = "main") -> list[int]:
-    """Closes the pull requests that the deployment of `serves` made out of date; returns their numbers.
+    """Closes the pull requests that the deployment of `serves` to production made out of date; returns their numbers.
 
     These are approvals and promotions of models that were compared with another one, promotions of the one that serves,
-    and rollbacks that a failed deployment proposed. One
-    without a readable record stays open: `validate` reports it, and it must not fail a deployment.
+    and production's rollbacks that a failed deployment proposed. One without a readable record stays open: `validate`
+    reports it, and it must not fail a deployment.
     """
     by = f"approval {commit_messages.number(serves)}"
-    failed = [
-        pull.number for pull in pull_requests.list_open(github, rollbacks.PREFIX, base=main) if _after_failure(pull)
-    ]
-    reason = "it serves now, and this was proposed because a deployment before had failed."
-    closed = pull_requests.supersede(github, failed, by=by, reason=reason, delete_branch=True)
+    closed = close_rollbacks(github, serves=serves, file=config.SERVING, main=main)
     for pull in pull_requests.list_open(github, approvals.PREFIX, base=main):
         record = _proposed(remote, pull, approvals.number_of(pull.branch))
         compared = record.champion.approval if record is not None and record.champion is not None else None

@@ -129,10 +129,15 @@ def test_rollback_of_staging_is_a_pull_request_of_its_own(staged: BotEnvironment
     again = rollback(staged.root, propose=True, staging=True, failed=True)
     assert (again.target, again.current) == (2, 3)
     body = staged.api.get_pull(again.pull_request or 0).body
-    assert body.startswith("**The deployment of approval 0003 failed**")
-    assert "run `deploy-staging.yml` again instead, and close this pull request" in body
+    assert body.startswith(f"{bot_pull_requests.AFTER_FAILURE}\n**The deployment of approval 0003 failed**")
+    assert "run `deploy-staging.yml` again instead, which closes this pull request" in body
     assert bot_pull_requests.close_stale(GitHub.from_environment(), Remote(staged.workspace.repository), serves=9) == []
-    staged.merge(again.pull_request or 0)
+    github = GitHub.from_environment()
+    assert bot_pull_requests.close_rollbacks(github, serves=9, file=config.SERVING) == []
+    assert bot_pull_requests.close_rollbacks(github, serves=9, file=config.STAGING) == [again.pull_request]
+    assert staged.api.get_pull(result.pull_request or 0).state == "open"  # a person's
+    once_more = rollback(staged.root, propose=True, staging=True, failed=True)
+    staged.merge(once_more.pull_request or 0)
     assert serving_pointer.read(staged.workspace.repository, "main", config.STAGING).approval == 2
     assert serving_pointer.read(staged.workspace.repository, "main").approval is None
 

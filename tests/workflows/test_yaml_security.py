@@ -68,6 +68,7 @@ GRANTS = {
             "pull-requests": "write",
             "issues": "write",
             "statuses": "read",
+            "deployments": "write",
             "actions": "write",
             "id-token": "write",
         },
