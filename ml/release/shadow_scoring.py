@@ -1,7 +1,9 @@
 """Sends copies of captured requests to staging's endpoint, and keeps its answers. Compares nothing.
 
 Each answer is stored before the run ends, so a run that was cut off goes on with the requests that have none. Requests
-that the model answered with a 5xx status are sent again at the end of the run, and by the next run.
+that the model answered with a 5xx status are sent again at the end of the run, and by the next run. If that is most of
+them, the next run alone sends them again: a model that is down or answers none in time would cost each run the waiting
+of every request twice, and what ails it does not pass within the run.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _REQUESTS_TOGETHER = 500
 _THREADS = 8
 _ATTEMPTS = 2
 """How often a run sends a request that is answered with a server error."""
+_MOST = 0.5
+"""A share of the requests that were sent; if more fail, the run does not send them again."""
 _SERVER_ERROR = 500
 
 
@@ -41,7 +45,12 @@ def score(name: str, version: str, requests: Sequence[CapturedRequest], store: S
     found = store.answers()
     missing = [each for each in requests if each.id not in found]
     note(f"{len(requests) - len(missing):,} of {len(requests):,} requests were scored before")
-    for _ in range(_ATTEMPTS):
+    asked = len(missing)
+    for attempt in range(_ATTEMPTS):
+        if attempt and len(missing) > _MOST * asked:
+            failed = f"{len(missing):,} of {asked:,} requests"
+            note(f"{failed} were answered with a server error; the next run sends them again")
+            break
         for place in range(0, len(missing), _REQUESTS_TOGETHER):
             part = missing[place : place + _REQUESTS_TOGETHER]
             found |= _score_part(name, version, part, store)

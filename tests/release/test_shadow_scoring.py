@@ -87,6 +87,20 @@ def test_refusals_are_kept_and_server_errors_are_asked_again(challenger: Challen
     assert {name: each.status for name, each in found.items()} == {"id-1": 400, "id-2": 200}
 
 
+def test_most_requests_that_fail_are_sent_once(
+    challenger: Challenger, store: ShadowStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that answers nothing in time is waited for once in a run, not twice; the next run asks again."""
+    for body in ("1", "2"):
+        challenger.replies[body] = Reply(status=500, body="timed out")
+    found = shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
+    assert sorted(each.status for each in found.values()) == [200, 500, 500]
+    assert len(challenger.sent) == 3
+    assert "2 of 3 requests were answered with a server error; the next run sends them again" in capsys.readouterr().err
+    shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
+    assert len(challenger.sent) == 5
+
+
 def test_server_error_that_passes_is_no_answer(
     challenger: Challenger, store: ShadowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,9 +118,10 @@ def test_server_error_that_passes_is_no_answer(
         )
 
     monkeypatch.setattr(endpoint, "send", send)
-    found = shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
-    assert {name: each.status for name, each in found.items()} == {"id-1": 200, "id-2": 200, "id-3": 503}
-    assert (sorted(sent[:3]), sorted(sent[3:])) == (["1", "2", "3"], ["1", "3"])
+    found = shadow_scoring.score("staged", "0007", requests("1", "2", "3", "4"), store)
+    statuses = {name: each.status for name, each in found.items()}
+    assert statuses == {"id-1": 200, "id-2": 200, "id-3": 503, "id-4": 200}
+    assert (sorted(sent[:4]), sorted(sent[4:])) == (["1", "2", "3", "4"], ["1", "3"])
 
 
 @pytest.mark.parametrize(
