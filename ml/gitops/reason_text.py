@@ -19,6 +19,11 @@ _UNCHANGED: Mapping[config.RunKind, str] = {
     "drop": "the champion's part for new patterns is dropped, and the threshold is chosen again",
     "threshold": "nothing is fitted, and the threshold is chosen again on new data",
 }
+FITTED_DAYS = (
+    "“Fitted on” counts the days from the onset to the last row that the part for new patterns was fitted on; the "
+    "labelled rows after it have tested that part. Another adaptation is due at twice as many days."
+)
+"""What the days in the reason of another adaptation are of."""
 _SINCE = re.compile(r"\bsince \d{4}-\d{2}-\d{2}\b")
 _FITTED_DAYS = re.compile(r"\bwas fitted on \d+ days\b")
 _EVIDENCE_CHARACTERS, _MAX_REQUESTS, _MAX_SETTINGS = 3_000, 8, 6
@@ -114,10 +119,7 @@ def explanations(reasons: Iterable[str]) -> list[str]:
             "time: other requests and earlier alarms may name another day."
         )
     if any(_FITTED_DAYS.search(reason) for reason in found):
-        said.append(
-            "“Fitted on” counts the days from then to the last row that the part for new patterns was fitted on; the "
-            "labelled rows after it have tested that part. Another adaptation is due at twice as many days."
-        )
+        said.append(FITTED_DAYS)
     return said
 
 

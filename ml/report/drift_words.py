@@ -108,7 +108,7 @@ def against(document: Mapping[str, Any]) -> str:
 def overlap(document: Mapping[str, Any], verdict: DriftVerdict) -> str:
     """That days of the window are part of the reference, as sentences; '' if none is, or if it is not known."""
     days = document["model"].get("reference")
-    if not days:
+    if not days or not verdict.rows:
         return ""
     start, end = (datetime.fromisoformat(days[side]) for side in ("start", "end"))
     start, end = (each if each.tzinfo is not None else each.replace(tzinfo=UTC) for each in (start, end))

@@ -79,13 +79,13 @@ def interim(year: PlayedYear) -> str:
     until = (
         f"to {_day(recovery)}, the day of the first roll-out of a model that finds the new frauds"
         if recovery is not None
-        else "to the end of the year, because no model found the new frauds"
+        else "to the end of the year, because no recovery was seen in it"
     )
     return (
-        f"“{INTERIM_NAME[:1].upper()}{INTERIM_NAME[1:]}” is a policy that a bank can follow without knowing the "
-        f"future: after the alarm, from {_day(alarm + timedelta(days=1))} {until}, an amount above the rule's limit "
-        "raises an alert too. It was computed afterwards from the same traffic; the models were not trained on its "
-        "alerts."
+        f"“{INTERIM_NAME[:1].upper()}{INTERIM_NAME[1:]}” is the way in between, which needs no more than "
+        f"the alarm to begin: from {_day(alarm + timedelta(days=1))} {until}, an amount above the rule's limit raises "
+        "an alert too. It was computed afterwards from the same traffic and the true labels; the models were not "
+        "trained on its alerts."
     )
 
 

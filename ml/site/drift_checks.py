@@ -20,7 +20,7 @@ from ml.model.drift.verdict import CONCEPT, KINDS, NO_DATA, DriftVerdict
 from ml.report import drift_words, heat_tables, judged_rows
 from ml.report.heat_tables import Cell, Row
 from ml.site import request_causes, wording
-from ml.site.values import DriftState, Site
+from ml.site.values import DriftState, Request, Site
 
 _HEAD = b"""<!doctype html>
 <html lang="en">
@@ -103,8 +103,7 @@ def urgency(site: Site, check: DriftState) -> str:
         return "shifted inputs only" if check.fired else check.kind
     current = site.current
     if current is None or current.approval == check.approval:
-        left = [*(["alarm"] if alarms else []), *(kind for kind in found if not _gone(site, check, kind))]
-        return f"{URGENT}: {', '.join(left)}" if left else f"not found again: {kinds}"
+        return _of_serving(site, check, alarms, found)
     if any(item.resolution is None for item in alarms):
         return f"{URGENT}: alarm"
     answers = _answers(check, site)
@@ -114,6 +113,32 @@ def urgency(site: Site, check: DriftState) -> str:
         return f"{kinds} drift of model {check.approval:04d}, which was replaced"
     said = f"answered by model {max(answers[kind] for kind in asked)}: {', '.join(asked)}"
     return f"{said}; without a request: {', '.join(left)}" if left else said
+
+
+def _of_serving(site: Site, check: DriftState, alarms: Sequence[Request], found: Sequence[str]) -> str:
+    """The words on a check of the model that serves: what is left of its drift, and what answered or ended the rest."""
+    kinds = ", ".join(found)
+    left = [
+        *(["alarm"] if _unanswered(alarms, check.approval) else []),
+        *(kind for kind in found if not _gone(site, check, kind)),
+    ]
+    if left:
+        return f"{URGENT}: {', '.join(left)}"
+    if not alarms:
+        return f"not found again: {kinds}"
+    return f"answered by model {check.approval:04d}: alarm{f'; not found again: {kinds}' if found else ''}"
+
+
+def _unanswered(alarms: Sequence[Request], approval: int) -> list[Request]:
+    """The alarms but those that led to this model, and those before them: they are of the model before."""
+    led = [
+        item.landed.time
+        for item in alarms
+        if item.resolution is not None
+        and not item.resolution.gate_failed
+        and item.resolution.record.stem == f"{approval:04d}"
+    ]
+    return [item for item in alarms if not led or item.landed.time > max(led)]
 
 
 def _answers(check: DriftState, site: Site) -> dict[str, str]:

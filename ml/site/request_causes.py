@@ -104,16 +104,15 @@ def held_back(item: SuppressedRequest, requests: Sequence[Request]) -> str:
     parts = [f"{by} of model {item.approval:04d} {what}{again}. What held the request back: {first}."]
     if later and last != first:
         parts.append(f"On {wording.day(item.latest)}: {last}.")
-    came = next((each for each in requests if answers(each, item)), None)
-    if came is not None:
-        parts.append(f"The retrain was requested on {wording.day(came.landed.time)}. {outcome(came)}")
+    for each in requests:
+        if answers(each, item):
+            parts.append(f"A retrain was requested on {wording.day(each.landed.time)}. {outcome(each)}")
     return " ".join(parts)
 
 
 def rule(item: Request) -> str:
-    """What dates and days in its reason are of, and why a drift that was answered is adapted to again; often empty."""
-    explained = reason_text.explanations([item.request.reason])
-    return " ".join([*([_RULE] if cause(item) == "schedule" else []), *explained])
+    """Why a drift that was answered is adapted to again, and from when; empty for a request of another cause."""
+    return f"{_RULE} {reason_text.FITTED_DAYS}" if cause(item) == "schedule" else ""
 
 
 def of_window(check: DriftState, requests: Sequence[Request]) -> tuple[Request, ...]:

@@ -36,6 +36,10 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("mature labels", "Labels old and complete enough that later corrections are unlikely."),
     ("prediction drift", "The distribution of scores, or the share of alerts, has changed."),
     ("recall, precision", "The share of the frauds that raise an alert; the share of the alerts that are frauds."),
+    (
+        "since (in the reason of a request)",
+        "An estimate of when the new frauds began, made from the labels known at the time; requests may differ in it.",
+    ),
     ("suppressed request", "A retrain that was due and not requested, with what held it back."),
     (
         "within chance",

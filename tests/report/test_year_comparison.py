@@ -65,9 +65,9 @@ def test_policy_in_between_names_its_days() -> None:
     """From the day after the alarm to the recovery, or to the end; without an alarm there is none."""
     year = played_year()
     words = year_comparison.interim(year)
-    assert "after the alarm, from 8 July 2026 to 20 July 2026, the day of the first roll-out" in words
+    assert "the alarm to begin: from 8 July 2026 to 20 July 2026, the day of the first roll-out" in words
     lost = dataclasses.replace(year, reaction=dataclasses.replace(year.reaction, recovery=None))
-    assert "from 8 July 2026 to the end of the year, because no model" in year_comparison.interim(lost)
+    assert "from 8 July 2026 to the end of the year, because no recovery" in year_comparison.interim(lost)
     calm = Reaction(onset=None, alarm=None, recovery=None)
     without = dataclasses.replace(year, reaction=calm, rule_until_recovery=())
     assert year_comparison.interim(without) == ""

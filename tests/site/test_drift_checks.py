@@ -16,7 +16,7 @@ from ml.aws.session import client
 from ml.model.drift.verdict import DriftVerdict, FeatureDrift, Finding
 from ml.site import drift_checks
 from ml.site.values import DriftState, Request
-from tests.site.sites import HOSTILE, OPEN, REPORT, at, check, period, resolution, site
+from tests.site.sites import HOSTILE, OPEN, REPORT, at, check, commit, period, resolution, site
 from tests.site.test_request_causes import asked
 
 WINDOW = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
@@ -178,6 +178,20 @@ def test_answered_check_needs_no_action() -> None:
     assert urgency(drifted, requests=(failed,)) == "needs action: alarm, concept"
     assert urgency(drifted, requests=(answered,)) == "needs action: alarm, concept"  # 0003 was rolled back
     assert urgency(drifted, requests=(failed,), serves=3) == "alarm, concept drift of model 0001, which was replaced"
+
+
+def test_alarm_that_led_to_the_model_of_the_check_is_answered() -> None:
+    """It began to serve within the window; an attempt before it failed the gate. A later alarm is of this model."""
+    led = asked("daily_fraud_rate")
+    before = resolution(OPEN, Path("model-config/gate-failures/x.yaml"), failed=True)
+    failed = replace(led, resolution=before, landed=commit(1, at(5, 10)))
+    own = check(5, 3, {}, fired=("prediction",))
+    tested = check(6, 3, {}, fired=())
+    said = urgency(own, tested, requests=(failed, led), serves=3)
+    assert said == "answered by model 0003: alarm; not found again: prediction"
+    assert urgency(check(5, 3, {}), requests=(failed, led), serves=3) == "answered by model 0003: alarm"
+    later = replace(led, resolution=None, landed=commit(2, at(5, 28)))
+    assert urgency(check(5, 3, {}), requests=(led, later), serves=3) == "needs action: alarm"
 
 
 def test_drift_whose_request_was_suppressed_is_not_answered() -> None:

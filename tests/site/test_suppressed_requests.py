@@ -64,11 +64,11 @@ def test_alarm_is_called_one_and_says_what_followed() -> None:
     )
     assert alarm.detail == (
         "The daily test of model 0001 raised the alarm, and again on later days up to 14 May 2026. What held the "
-        "request back: 4 frauds are labelled. On 14 May 2026: 19 frauds are. The retrain was requested on 15 May 2026. "
+        "request back: 4 frauds are labelled. On 14 May 2026: 19 frauds are. A retrain was requested on 15 May 2026. "
         "It led to model 0003."
     )
     (alone,) = time_line.events((), {}, [], (), [held])
-    assert "The retrain was requested" not in alone.detail
+    assert "A retrain was requested" not in alone.detail
     schedule = item(at(5, 7), raised_by="schedule")
     (_, again) = time_line.events((), {}, [requested], (), [schedule])
     assert (again.kind, again.title) == (
