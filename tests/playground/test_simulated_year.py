@@ -118,20 +118,29 @@ def bank_profile(folder: Path) -> dict[str, Any]:
 def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
     """`simulate --profile` plays the loop in the bank's columns: trained, served, drifted and retrained.
 
-    Only data.yaml differs from the template. The share of frauds is the profile's. With --json standard output is the
-    report.
+    Only data.yaml differs from the template. Within days there are an alarm, a request, a run, a pull request, a merge
+    and a deployment; recall recovers; no call is denied. With --json standard output is the report.
     """
     repository, out = tmp_path / "project", tmp_path / "year"
     command_line.clone(repository)
     (tmp_path / "profile.json").write_text(json.dumps(bank_profile(tmp_path / "bank")))
-    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick() | {"outages": []}))
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
     options = ("--profile", tmp_path / "profile.json", "--scenario", tmp_path / "quick.yaml", "--out", out)
-    done = command_line.play(repository, "simulate", "--months", "2", "--rows", "12000", "--json", *options)
+    done = command_line.play(repository, "simulate", "--months", "3", "--rows", "12000", "--json", *options)
     document = json.loads((out / "report.json").read_text())
     assert json.loads(done.stdout) == document
-    request = document["requests"][0]
-    assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
-    assert document["with_retraining"]["recall"][1] > document["without_retraining"]["recall"][1] + 0.3
+    check_model(out)
+    check_decisions(document)
+    check_pages(document, out)
+    left = [
+        process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
+    ]
+    assert left == []
+    assert permissions.denied(usage.report(out / "cloud")) == {}
+
+
+def check_model(out: Path) -> None:
+    """The archive is of the bank's columns, adapted to the new frauds."""
     with tarfile.open(next(out.glob("*.tar.gz"))) as archive:
         model = json.load(archive.extractfile("model.json") or pytest.fail("the archive has no model.json"))
     assert model["time"] == {"column": "epoch_seconds", "unit": "epoch_seconds", "zone": "UTC"}
@@ -139,19 +148,8 @@ def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
     assert [part["pattern"] for part in model["parts"]] == ["known", "new"]
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
-    """Within days there are an alarm, a request, a run, a pull request, a merge and a deployment; recall recovers.
-
-    No call is denied.
-    """
-    repository, out = tmp_path / "project", tmp_path / "year"
-    command_line.clone(repository)
-    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(quick()))
-    options = ("--seed", "1", "--rows", "12000", "--scenario", tmp_path / "quick.yaml", "--out", out)
-    command_line.play(repository, "simulate", "--months", "3", *options)
-    document = json.loads((out / "report.json").read_text())
+def check_decisions(document: dict[str, Any]) -> None:
+    """What was decided, when and by whom, and what it did for recall."""
     request, retrain = document["requests"][0], document["retrains"][0]
     assert (request["cause"], request["month"], request["fate"]) == ("concept-drift", 1, "approved as 0002")
     assert request["window"].startswith("2026-01-0")
@@ -164,7 +162,6 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     recall, control = (document[side]["recall"] for side in ("with_retraining", "without_retraining"))
     assert max(control) < 0.40
     assert min(recall[1:]) > 0.80
-    assert min(document["rule"]["recall"]) >= max(control)
     assert [month["verdict"].split(", ")[0] == "no data" for month in document["months"]] == [False, False, True]
     checks = [item for item in document["decisions"] if item["kind"] == "check"]
     assert document["looks"] == 31 + 28 + 31
@@ -173,11 +170,17 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     assert {begin for begin in begins if not any(item["at"].startswith(begin) for item in checks)} == set()
     # Missing traffic is reported on the second day of the outage, and its issue is closed when traffic is back.
     assert {"2026-03-09", "2026-03-10"} <= {item["at"][:10] for item in checks}
-    assert [
-        item["evidence"]["at the end of the year"] for item in document["decisions"] if item["kind"] == "issue"
-    ] == ["closed"]
+    issues = [item for item in document["decisions"] if item["kind"] == "issue"]
+    missing = [item for item in issues if item["decision"].startswith("No traffic at ")]
+    assert [item["evidence"]["at the end of the year"] for item in missing] == ["closed"], issues
+    assert {"request", "gate", "merge", "deployment"} <= {item["kind"] for item in document["decisions"]}
+
+
+def check_pages(document: dict[str, Any], out: Path) -> None:
+    """Every link of the report and of the site leads somewhere, and every commit is in the repository's history."""
     for item in (*document["requests"], *document["deployments"]):
         assert (out / item["link"]).is_file(), item["link"]
+    retrain = document["retrains"][0]
     for link in (retrain["run_link"], retrain["pull_link"], document["repository_link"]):
         assert (out / link).is_file(), link
     assert broken(out / "site") == []
@@ -185,14 +188,7 @@ def test_concept_drift_leads_to_a_deployed_retrain(tmp_path: Path) -> None:
     assert "serves</h1>" in (out / "site/index.html").read_text("utf-8")
     assert (out / "site/models/0002.html").is_file()
     assert (out / "site/year.html").is_file()
-    kinds = [item["kind"] for item in document["decisions"]]
-    assert {"request", "gate", "merge", "deployment"} <= set(kinds)
     log = subprocess.run(
         ["git", "log", "--format=%H", "main"], cwd=out / "repository", capture_output=True, text=True, check=True
     ).stdout.split()
     assert {item["commit"] for item in (*document["requests"], *document["deployments"])} <= set(log)
-    left = [
-        process for process in psutil.process_iter(["cmdline"]) if str(out) in " ".join(process.info["cmdline"] or [])
-    ]
-    assert left == []
-    assert permissions.denied(usage.report(out / "cloud")) == {}
