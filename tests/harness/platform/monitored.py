@@ -28,6 +28,7 @@ from ml.model import artifact, document_fields, explanation
 from ml.model.drift.reference import complete_reference, start_reference
 from ml.model.run_kinds import ADAPT, FIT
 from ml.model.scorer import Scorer
+from tests.harness import drift_pictures
 from tests.harness.aws import moto_server
 from tests.harness.columns import ULB_TIME, ulb_columns
 from tests.harness.git import repositories
@@ -300,6 +301,7 @@ def with_four_inputs(text: str) -> str:
 
 def watched(server: LocalGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MonitoredEndpoint]:
     """A platform on moto, a repository on the GitHub emulator, and a champion."""
+    drift_pictures.keep(monkeypatch)
     for name in ("FRAUDOPS_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.setenv(name, "2026-01-31T12:00:00Z")
     workspace = served.repository(folder / "repository")
