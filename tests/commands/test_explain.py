@@ -7,7 +7,9 @@ import dataclasses
 import io
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +31,7 @@ from ml.model.request_parser import RequestParser
 from ml.steps import inference
 from tests.harness.aws.deployments import finished
 from tests.harness.github.bot_environment import BotEnvironment
+from tests.harness.platform.kept_environment import KeptEnvironment
 from tests.harness.platform.served import ENDPOINT
 
 BUCKET, NOW = "lake", "2026-03-20T12:00:00Z"
@@ -41,14 +44,28 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture
-def merged(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
+def merge(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
     """Approval 0001 was reviewed, merged, and deployed on 1 March; it is 20 March."""
     monkeypatch.setenv("FRAUDOPS_NOW", "2026-03-01T06:00:00Z")
     bot.approve(bot.register(-1.0, threshold=THRESHOLD))
     monkeypatch.setenv("FRAUDOPS_NOW", NOW)
     record_deployment(bot)
     return bot
+
+
+@pytest.fixture(scope="module")
+def kept(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptEnvironment]:
+    """That environment, for the tests that change nothing on GitHub."""
+    made = KeptEnvironment(server, tmp_path_factory.mktemp("merged"), merge)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def merged(kept: KeptEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotEnvironment]:
+    """As `merge`."""
+    with kept.use(tmp_path, monkeypatch) as bot:
+        yield bot
 
 
 def record_deployment(bot: BotEnvironment, **changes: Any) -> None:

@@ -29,8 +29,14 @@ def moment(text: str) -> datetime:
 
 
 @pytest.fixture
-def served(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
+def served(served_before: BotEnvironment) -> BotEnvironment:
     """Approval 1 served from 1 March on, 2 from 1 April, for a request, and 1 again from 10 April."""
+    return served_before
+
+
+@pytest.fixture
+def played(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
+    """The same for one test alone, which may change GitHub and the keys."""
     return serving_history.play(bot, monkeypatch)
 
 
@@ -65,12 +71,12 @@ def test_turns_have_times_data_people_and_reasons(served: BotEnvironment) -> Non
     assert {turn.unchecked for turn in found.turns} == {()}
 
 
-def test_successor_without_a_request_is_named_by_its_commit(served: BotEnvironment) -> None:
+def test_successor_without_a_request_is_named_by_its_commit(played: BotEnvironment) -> None:
     """A pointer that was merged and is not deployed is said to be so; what served goes on."""
-    trained = served.workspace.write({"README.md": "more\n"}, "Train with more")
-    served.push()
-    served.approve(served.register(3.0))
-    *_, third, fourth = history(served.root).turns
+    trained = played.workspace.write({"README.md": "more\n"}, "Train with more")
+    played.push()
+    played.approve(played.register(3.0))
+    *_, third, fourth = history(played.root).turns
     assert (third.end, fourth.start, fourth.replaced) == (None, None, "")
     assert third.replaced == (
         f"by 0003, which is not deployed: trained without a request, from {trained[:12]} (Train with more)"
@@ -188,21 +194,21 @@ def test_forged_deployment_is_named(served: BotEnvironment, change: dict[str, An
         raise found.error
 
 
-def test_statements_of_provenance_are_verified(served: BotEnvironment) -> None:
+def test_statements_of_provenance_are_verified(played: BotEnvironment) -> None:
     """The turn says whether there is one; a forged one is a disagreement of its turn, and without a key it is said."""
-    assert [turn.signed for turn in history(served.root).turns] == [False, False, False]
-    path, record = config.statement_path(2), config.load_approval(served.root, 2)
+    assert [turn.signed for turn in history(played.root).turns] == [False, False, False]
+    path, record = config.statement_path(2), config.load_approval(played.root, 2)
     key = statements.create_key()
-    served.workspace.write({path: statements.signed(record, key).decode()}, "Sign it")
-    found = history(served.root)
+    played.workspace.write({path: statements.signed(record, key).decode()}, "Sign it")
+    found = history(played.root)
     assert ([turn.signed for turn in found.turns], disagreements(found)) == ([False, True, False], [])
     client("kms").delete_alias(AliasName="alias/fraudops-provenance")
-    found = history(served.root)
+    found = history(played.root)
     assert ([turn.signed for turn in found.turns], disagreements(found)) == ([False, None, False], [])
     (unread,) = found.turns[1].unchecked
     assert unread.startswith("the statement of provenance: the key alias/fraudops-provenance cannot be used: ")
     statements.create_key()
-    found = history(served.root)
+    found = history(played.root)
     (forged,) = disagreements(found)
     assert forged.startswith(f"{path} was not signed with alias/fraudops-provenance")
     assert [bool(turn.disagreements) for turn in found.turns] == [False, True, False]
@@ -220,16 +226,16 @@ def test_pull_request_and_reviewers_are_those_of_the_merge(bot: BotEnvironment) 
     assert f"training-sets/{'d' * 64}/files.json: no such object" in missing
 
 
-def test_merge_without_a_pull_request_or_a_review_is_named(served: BotEnvironment) -> None:
+def test_merge_without_a_pull_request_or_a_review_is_named(played: BotEnvironment) -> None:
     """A pointer that a person pushed, and one that nobody reviewed."""
-    number = propose(served.root, outcome=served.outcome(served.register(3.0))).pull_request or 0
-    served.merge(number)
-    served.env.approve(served.register(4.0))
-    served.push()
-    found = history(served.root)
+    number = propose(played.root, outcome=played.outcome(played.register(3.0))).pull_request or 0
+    played.merge(number)
+    played.env.approve(played.register(4.0))
+    played.push()
+    found = history(played.root)
     unreviewed, pushed = disagreements(found)
     assert unreviewed.startswith(f"#{number} was merged by alice without a review that approves ")
-    assert pushed == f"commit {served.tip('main')[:12]} came to the branch without a pull request on GitHub"
+    assert pushed == f"commit {played.tip('main')[:12]} came to the branch without a pull request on GitHub"
     assert [bool(turn.disagreements) for turn in found.turns] == [False, False, False, True, True]
 
 

@@ -17,7 +17,6 @@ from ml.cli import app
 from ml.commands.site_build import MARKER, build
 from ml.errors import CloudError, FraudopsError, Refused
 from tests.harness.github.bot_environment import BotEnvironment
-from tests.harness.platform import serving_history
 from tests.harness.platform.serving_history import BUCKET, REQUEST
 from tests.site.sites import REPORT
 from tests.site.test_drift_checks import document
@@ -26,9 +25,9 @@ URL = "https://github.com/acme/fraudops"
 
 
 @pytest.fixture
-def served(bot: BotEnvironment, monkeypatch: pytest.MonkeyPatch) -> BotEnvironment:
+def served(served_before: BotEnvironment) -> BotEnvironment:
     """Approval 1 served from 1 March on, 2 from 1 April, for a request, and 1 again from 10 April."""
-    return serving_history.play(bot, monkeypatch)
+    return served_before
 
 
 def text(folder: Path, name: str = "index.html") -> str:
