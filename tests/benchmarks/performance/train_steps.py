@@ -21,11 +21,11 @@ def measure(bench: Bench) -> list[Measured]:
     return [] if bench.quick else [row for sets in (1, 10, 30) for row in _measured(bench, sets, ROWS)]
 
 
-def _measured(bench: Bench, sets: int, rows: int) -> list[Measured]:
+def _measured(bench: Bench, sets: int, rows: int, *, rounds: int = 3) -> list[Measured]:
     folder = bench.folder / f"steps-{sets}x{rows}"
     if not (folder / "drawn").exists():
         run([sys.executable, "-m", MODULE, "draw", folder, str(sets), str(rows)])
-    rounds = [{step: run([sys.executable, "-m", MODULE, step, folder]) for step in STEPS} for _ in range(3)]
+    found = [{step: run([sys.executable, "-m", MODULE, step, folder]) for step in STEPS} for _ in range(rounds)]
     size = f"{sets * rows:,} rows"
 
     def row(name: str, samples: list[float], unit: str, target: float | None = None) -> Measured:
@@ -33,21 +33,21 @@ def _measured(bench: Bench, sets: int, rows: int) -> list[Measured]:
 
     made = []
     for step in STEPS:
-        ended = [each[step] for each in rounds]
+        ended = [each[step] for each in found]
         made += [
             row(f"steps_{step}", [float(each.answer["seconds"]) for each in ended], "s"),
             row(f"steps_{step}_processor", [float(each.answer["cpu_seconds"]) for each in ended], "s"),
             row(f"steps_{step}_memory", [each.peak_megabytes for each in ended], "MB"),
         ]
     if sets == 30:
-        peaks = tuple(each["train"].peak_megabytes for each in rounds)
+        peaks = tuple(each["train"].peak_megabytes for each in found)
         size_ = f"{size}, the whole step"
         made.append(Measured(name="train_x30_memory", samples=peaks, unit="MB", size=size_, target=MEGABYTES_X30))
-    times = [sum(float(ended.answer["seconds"]) for ended in each.values()) for each in rounds]
+    times = [sum(float(ended.answer["seconds"]) for ended in each.values()) for each in found]
     return [
         *made,
         row("steps", times, "s", SECONDS_X10 if sets == 10 else None),
-        row("steps_memory", [_peak(each) for each in rounds], "MB", {10: MEGABYTES_X10, 30: MEGABYTES_X30}.get(sets)),
+        row("steps_memory", [_peak(each) for each in found], "MB", {10: MEGABYTES_X10, 30: MEGABYTES_X30}.get(sets)),
     ]
 
 
