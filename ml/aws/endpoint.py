@@ -11,6 +11,8 @@ from typing import Any
 from ml.aws import session
 from ml.errors import CloudError
 
+LONGEST_WATCHED_POLL_SECONDS = 2.0
+"""The longest time between two looks at an endpoint that `settled` watches while it is being updated."""
 _MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 _CONFIGURATION = re.compile(r"-(\d{4,})-[0-9a-f]{12}$")
 
@@ -103,7 +105,7 @@ def settled(
     patient = Retrying(
         retry=unsettled,
         stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15 if while_moving is None else 2),
+        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15 if while_moving is None else LONGEST_WATCHED_POLL_SECONDS),
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     state: State | None = patient(describe, name)

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from local_aws.server import LocalAws
 
 from ml import config
-from ml.aws import cloudwatch_metrics
+from ml.aws import cloudwatch_metrics, endpoint
 from ml.aws.session import client
 from ml.commands.bootstrap import bootstrap
 from ml.release import canary_watch
@@ -58,6 +58,8 @@ DEATH = f"{_WRAP}    import os\n    os._exit(3)\n"
 @contextmanager
 def platform(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPlatform]:
     """A platform whose repository asks for a canary of one of two instances; approval 0001 serves."""
+    # A minute of the simulated clock takes less time than between two looks of `deploy`, for which its sender waits.
+    monkeypatch.setattr(endpoint, "LONGEST_WATCHED_POLL_SECONDS", 0.05)
     workspace = served.repository(folder / "repository")
     serving = workspace.text(config.SERVING).replace("count: 1", "count: 2")
     workspace.write({config.SERVING: serving.partition("rollout:")[0] + ROLLOUT}, "Ask for a canary")
