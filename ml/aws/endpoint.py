@@ -102,10 +102,11 @@ def settled(
         lagging = (attempt.seconds_since_start or 0) < lag_seconds
         return configuration is not None and not there and lagging
 
+    longest = 15 if while_moving is None else LONGEST_WATCHED_POLL_SECONDS
     patient = Retrying(
         retry=unsettled,
         stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=15 if while_moving is None else LONGEST_WATCHED_POLL_SECONDS),
+        wait=wait_exponential(multiplier=0.1, exp_base=1.25, max=longest),
         retry_error_callback=lambda attempt: attempt.outcome.result() if attempt.outcome else None,
     )
     state: State | None = patient(describe, name)
