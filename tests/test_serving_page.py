@@ -121,7 +121,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             },
         )
         sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName="c")
-        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 1})
+        sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=ENDPOINT, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+        )
         variables = aws.environment()
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

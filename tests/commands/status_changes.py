@@ -63,7 +63,7 @@ def move(configuration: str) -> None:
     """Moves the endpoint to a configuration and waits."""
     client("sagemaker").update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=configuration)
     client("sagemaker").get_waiter("endpoint_in_service").wait(
-        EndpointName=ENDPOINT, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        EndpointName=ENDPOINT, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )
 
 

@@ -79,7 +79,7 @@ def move(name: str, *, capture: bool = True, **variant: Any) -> None:
     )
     sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name)
     waiter = sagemaker.get_waiter("endpoint_in_service")
-    waiter.wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    waiter.wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
 
 def other_size(_: ServedPlatform) -> None:

@@ -83,7 +83,7 @@ def test_job_runs_with_the_versions_of_the_image(tmp_path: Path) -> None:
             },
         )
         sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
-            ProcessingJobName="versions", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            ProcessingJobName="versions", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
         group = "/aws/sagemaker/ProcessingJobs"
         (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]

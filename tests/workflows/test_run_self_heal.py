@@ -44,7 +44,7 @@ def move(name: str) -> None:
     """Moves the endpoint to a configuration by hand, and waits."""
     client("sagemaker").update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name, RetainAllVariantProperties=True)
     waiter = client("sagemaker").get_waiter("endpoint_in_service")
-    waiter.wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    waiter.wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
 
 def switch_capture_off() -> None:

@@ -41,7 +41,7 @@ def finish_processing(aws: PipelineAws, name: str) -> Json:
     """Waits with boto3's own waiter for the end of a processing job; its description."""
     sagemaker = aws.client("sagemaker")
     sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
-        ProcessingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        ProcessingJobName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )
     described: Json = sagemaker.describe_processing_job(ProcessingJobName=name)
     return described
@@ -93,7 +93,7 @@ def test_training_job_runs_and_uploads_its_model(aws: PipelineAws) -> None:
     name = create_training(aws, command, f"s3://{aws.bucket}/models")
     sagemaker = aws.client("sagemaker")
     sagemaker.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        TrainingJobName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )
     described = sagemaker.describe_training_job(TrainingJobName=name)
     assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Completed", "Completed")
