@@ -56,6 +56,18 @@ def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
         assert process.process.wait(TIMEOUT_SECONDS) == 0
 
 
+def test_idle_server_closes_its_connections(tmp_path: Path) -> None:
+    """Without a request in flight a terminated server closes kept connections and exits with 0."""
+    with running_server(write_handler(tmp_path / "model", HELD), tmp_path / "ready") as process:
+        with socket.create_connection(("127.0.0.1", process.port), timeout=TIMEOUT_SECONDS) as client:
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            process.process.send_signal(signal.SIGTERM)
+            assert client.recv(4096) == b""
+        assert process.process.wait(TIMEOUT_SECONDS) == 0
+        assert refuses_connections(process.port)
+
+
 BUSY = """
 import pathlib
 def model_fn(model_dir):
