@@ -19,7 +19,7 @@ from werkzeug.serving import DechunkedInput, ThreadedWSGIServer
 
 from local_aws.errors import EmulatorError
 
-_POLL_SECONDS = 0.05  # how often the server checks for its end
+_POLL_SECONDS = 0.01  # how often the server checks for its end
 _BLOCK_BYTES = 1 << 20
 _WITHOUT_LENGTH = (204, 304)
 """Statuses whose responses have no body, RFC 9110."""

@@ -40,7 +40,7 @@ from local_github.web import static_export
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_SHUTDOWN_POLL_SECONDS = 0.05
+_SHUTDOWN_POLL_SECONDS = 0.01
 _log = logging.getLogger(__name__)
 
 
