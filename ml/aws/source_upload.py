@@ -58,27 +58,6 @@ def tree(root: Path, *, counting: Literal["spark", "shards"] | None = None) -> d
     return content
 
 
-def digest(files: Mapping[str, bytes]) -> str:
-    """The digest of the whole tree. A job unpacks it and verifies this before it runs any file
-    (`ml.aws.pipeline.entry_point`).
-
-    It is the sha256 of what `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum` prints in the tree.
-
-    Raises:
-        ConfigError: sha256sum would escape a file name.
-    """
-    strange = sorted(name for name in files if any(mark in name for mark in "\\\n\r"))
-    if strange:
-        raise ConfigError(f"{strange[0]!r}: a name of code must have no backslash and no line break; rename the file")
-    listing = "".join(f"{hashlib.sha256(body).hexdigest()}  ./{name}\n" for name, body in sorted(files.items()))
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def upload_code(files: Mapping[str, bytes], bucket: str, *, below: str = "code") -> str:
-    """Uploads the tree as one archive under its digest and returns its URI, `s3://BUCKET/BELOW/<sha256>.tar`."""
-    return _upload(bucket, f"{below}/{digest(files)}{ARCHIVE}", archive(files))
-
-
 def archive(files: Mapping[str, bytes]) -> bytes:
     """A tar of the tree. Equal trees give equal bytes; not compressed, because zlib's output differs by version."""
     written = io.BytesIO()
@@ -88,6 +67,16 @@ def archive(files: Mapping[str, bytes]) -> bytes:
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))
     return written.getvalue()
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """The sha256 of the tree's archive. A job verifies it before it unpacks it (`ml.aws.pipeline.entry_point`)."""
+    return hashlib.sha256(archive(files)).hexdigest()
+
+
+def upload_code(files: Mapping[str, bytes], bucket: str, *, below: str = "code") -> str:
+    """Uploads the tree as one archive under its digest and returns its URI, `s3://BUCKET/BELOW/<sha256>.tar`."""
+    return _upload(bucket, f"{below}/{digest(files)}{ARCHIVE}", archive(files))
 
 
 def upload_settings(settings: Settings, bucket: str) -> str:

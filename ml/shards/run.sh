@@ -1,7 +1,6 @@
 #!/bin/bash
 # Runs ml.shards.count in SageMaker's scikit-learn image, on each instance of a job: `bash run.sh ARGS`. The folder of this
-# file holds the package `ml` and requirements.txt; the script never writes to it, because SageMaker may mount it
-# read-only. pip installs what the image lacks, by digest, so the job has network access.
+# file holds the package `ml` and requirements.txt; the script writes nothing there. pip installs what the image lacks, by digest, so the job has network access.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

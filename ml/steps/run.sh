@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs one step inside a SageMaker job: `bash run.sh prepare ARGS`. The folder of this file holds the package `ml`
-# and requirements.txt; the script never writes to it, because SageMaker may mount it read-only.
+# and requirements.txt; the script writes nothing there.
 #
 # In the scikit-learn image only the Train step needs packages that the image lacks. If one is missing, pip installs it
 # and verifies its digest. A Train job without access to an index needs an image with these packages, or PIP_INDEX_URL /

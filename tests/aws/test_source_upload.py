@@ -121,7 +121,7 @@ def test_folder_that_is_not_this_project_is_refused(tmp_path: Path) -> None:
         source_upload.tree(root)
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\\\n\r"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=120)
 FILES = st.dictionaries(NAMES, st.binary(max_size=20), max_size=5)
 
 
@@ -130,13 +130,6 @@ def test_digest_is_of_names_and_content_in_any_order(one: dict[str, bytes], othe
     """Equal trees have equal digests in any order; different trees have different ones."""
     assert source_upload.digest(dict(reversed(one.items()))) == source_upload.digest(one)
     assert (source_upload.digest(one) == source_upload.digest(other)) == (one == other)
-
-
-@pytest.mark.parametrize("name", ["a\\b.py", "a\nb.py", "a\rb.py"])
-def test_name_that_sha256sum_escapes_is_refused(name: str) -> None:
-    """sha256sum escapes such names, so the job would compute another digest."""
-    with pytest.raises(ConfigError, match="no backslash and no line break"):
-        source_upload.digest({name: b""})
 
 
 def test_nothing_in_the_tree_names_sagemakers_folder(repository_root: Path) -> None:
@@ -183,12 +176,6 @@ def test_code_is_uploaded_once_under_its_digest(bucket: str, tmp_path: Path) -> 
     with tarfile.open(fileobj=io.BytesIO(stored)) as tar:
         found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr] # all are files
     assert found == files
-
-
-@given(FILES)
-def test_archive_is_of_names_and_content_in_any_order(files: dict[str, bytes]) -> None:
-    """Equal trees give equal bytes in any order."""
-    assert source_upload.archive(dict(reversed(files.items()))) == source_upload.archive(files)
 
 
 def test_settings_are_uploaded_under_their_digest(bucket: str) -> None:
