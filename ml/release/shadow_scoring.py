@@ -27,7 +27,7 @@ _THREADS = 8
 _ATTEMPTS = 2
 """How often a run sends a request that is answered with a server error."""
 _MOST = 0.5
-"""A share of the requests that were sent; if more fail, the run does not send them again."""
+"""A share of all requests; if more fail, the run does not send them again."""
 _SERVER_ERROR = 500
 
 
@@ -45,11 +45,10 @@ def score(name: str, version: str, requests: Sequence[CapturedRequest], store: S
     found = store.answers()
     missing = [each for each in requests if each.id not in found]
     note(f"{len(requests) - len(missing):,} of {len(requests):,} requests were scored before")
-    asked = len(missing)
     for attempt in range(_ATTEMPTS):
-        if attempt and len(missing) > _MOST * asked:
-            failed = f"{len(missing):,} of {asked:,} requests"
-            note(f"{failed} were answered with a server error; the next run sends them again")
+        if attempt and len(missing) > _MOST * len(requests):
+            failed = f"{len(missing):,} of {len(requests):,} requests"
+            note(f"{failed} were answered with a server error, so this run does not send them again")
             break
         for place in range(0, len(missing), _REQUESTS_TOGETHER):
             part = missing[place : place + _REQUESTS_TOGETHER]

@@ -96,9 +96,12 @@ def test_most_requests_that_fail_are_sent_once(
     found = shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
     assert sorted(each.status for each in found.values()) == [200, 500, 500]
     assert len(challenger.sent) == 3
-    assert "2 of 3 requests were answered with a server error; the next run sends them again" in capsys.readouterr().err
+    says = "2 of 3 requests were answered with a server error, so this run does not send them again"
+    assert says in capsys.readouterr().err
     shadow_scoring.score("staged", "0007", requests("1", "2", "3"), store)
     assert len(challenger.sent) == 5
+    shadow_scoring.score("staged", "0007", requests("1", "2", "3", "4"), store)
+    assert len(challenger.sent) == 10  # two of four fail: they are sent twice
 
 
 def test_server_error_that_passes_is_no_answer(
