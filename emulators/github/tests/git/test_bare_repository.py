@@ -131,3 +131,35 @@ def test_ref_is_found_in_its_file_and_among_the_packed_ones(repository: BareRepo
     assert [repository.ref(name) for name in none] == [None] * len(none)
     repository.update("refs/heads/main", ZERO, second)
     assert repository.branch("main") is None
+
+
+def test_changes_of_every_kind_have_their_numbers(repository: BareRepository, started: list[str]) -> None:
+    """One process lists a renamed, a binary, a removed and two other files, one of them with a colon in front."""
+
+    def blob(content: bytes) -> str:
+        return repository.write_blob(content)
+
+    def commit(base: str | None, *entries: tuple[str, str, str]) -> str:
+        tree = repository.write_tree(base, entries)
+        return repository.write_commit(tree, (), "Change", author=AUTHOR)
+
+    lines = b"".join(b"line %d\n" % number for number in range(20))
+    kept = ("100644", blob(lines), "old.txt"), ("100644", blob(b"gone\n"), "gone.txt")
+    before = commit(None, *kept, ("100644", blob(b"a\n"), ":raw 1\t1"))
+    after = commit(
+        before,
+        ("0", ZERO, "old.txt"),
+        ("0", ZERO, "gone.txt"),
+        ("100644", blob(lines + b"more\n"), "new.txt"),
+        ("100644", blob(b"b\nc\n"), ":raw 1\t1"),
+        ("100644", blob(b"\0\1"), "picture.png"),
+    )
+    started.clear()
+    found = repository.changes(before, after)
+    assert started == ["diff-tree"]
+    assert [(each.path, each.previous, each.status, each.additions, each.deletions) for each in found] == [
+        (":raw 1\t1", None, "modified", 2, 1),
+        ("gone.txt", None, "removed", 0, 1),
+        ("new.txt", "old.txt", "renamed", 1, 0),
+        ("picture.png", None, "added", None, None),
+    ]

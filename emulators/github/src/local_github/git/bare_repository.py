@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from local_github.git.output_parser import LOG_FORMAT, ZERO, Change, Commit, Entry, Person, parse_log, parse_tree
@@ -231,18 +231,21 @@ class BareRepository:
 
     def changes(self, before: str, after: str) -> list[Change]:
         """The files that differ between two trees or commits, with renames detected."""
-        common = ("diff-tree", "-r", "-z", "-M", "--no-commit-id", before, after)
-        raw = self.run(*common, "--raw", "--abbrev=40").decode("utf-8", "surrogateescape").split("\0")
-        numbers = self.run(*common, "--numstat").decode("utf-8", "surrogateescape").split("\0")
-        changes, raw_at, number_at = [], iter(raw), iter(numbers)
+        output = self.run(
+            *("diff-tree", "-r", "-z", "-M", "--no-commit-id", before, after, "--raw", "--abbrev=40", "--numstat")
+        )
+        # First the raw lines of all files, which begin with a colon, then their numbers.
+        parts = output.decode("utf-8", "surrogateescape").split("\0")
+        changes, raw_at = [], iter(parts)
+        number_at = iter(parts[_count_raw(parts) :])
         for head in raw_at:
-            if not head:
+            if not head.startswith(":"):
                 break
             _, _, _, sha, status = head.split(" ")
             first = next(raw_at)
             renamed = status[0] in "RC"
             path, previous = (next(raw_at), first) if renamed else (first, None)
-            added, deleted, _ = next(number_at).split("\t")
+            added, deleted, _ = next(number_at).split("\t", 2)
             if renamed:
                 next(number_at), next(number_at)
             changes.append(
@@ -316,6 +319,14 @@ class BareRepository:
         """The tree of a merge of two commits; None on conflict or unrelated histories."""
         process = self._process(["merge-tree", "--write-tree", "--no-messages", base, head])
         return process.stdout.decode().strip() if process.returncode == 0 else None
+
+
+def _count_raw(parts: Sequence[str]) -> int:
+    """How many parts of diff-tree's output are raw lines and their paths."""
+    at = 0
+    while parts[at].startswith(":"):
+        at += 3 if parts[at].rpartition(" ")[2][0] in "RC" else 2
+    return at
 
 
 def _is_repeatable(question: tuple[str, ...]) -> bool:
