@@ -1,9 +1,10 @@
-"""Converts counts on the test rows to rates per day of the traffic, from whole days only.
+"""Converts counts on the test rows to rates per day of the labelled rows, from whole days only.
 
-A rate per day is the share of the test rows times the transactions of a day. Those without a label count: they are
-left out of the test rows, but a served model decides on them too. Part of a day misleads, because the daytime has most
-of the transactions: if the test rows span less than two days, or rows without a label were left out, the transactions
-of a day come from all parts of the data; if those span less than a day, there is no rate.
+A rate per day is the share of the test rows times the labelled rows of a day. Rows without a label are not counted,
+although a served model decides on them too: an evaluation says how many the training window has, but neither on which
+days they are nor how long an open window is. Whoever shows a rate says so (`unlabelled`). Part of a day misleads,
+because the daytime has most of the transactions: if the test rows span less than two days, the rows of a day come from
+all parts of the data; if those span less than a day, there is no rate.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ _MIN_TEST_DAYS = 2.0
 
 
 def days(evaluation: Mapping[str, Any]) -> float | None:
-    """The number of days whose transactions are as many as the test rows; None if it is not known."""
+    """The number of days whose labelled rows are as many as the test rows; None if it is not known."""
     windows = evaluation.get("windows")
-    if windows is None:  # what a job hands over of a gate failure has the test rows' days alone
+    if (
+        windows is None
+    ):  # what a job hands over of a gate failure: the span of its test rows, as below, and no other part
         handed = float(evaluation["budget"]["days"])
         return handed if handed >= _MIN_TEST_DAYS else None
     span = _span([windows["test"]])
-    if span >= _MIN_TEST_DAYS and not unlabelled(evaluation):
+    if span >= _MIN_TEST_DAYS:
         return span
-    traffic = _traffic_of_all_parts(evaluation)
-    return windows["test"]["rows"] / traffic if traffic and windows["test"]["rows"] else None
+    rows_a_day = _rows_a_day_of_all_parts(evaluation)
+    return windows["test"]["rows"] / rows_a_day if rows_a_day and windows["test"]["rows"] else None
 
 
 def transactions_per_day(evaluation: Mapping[str, Any]) -> float | None:
-    """The transactions of a day that rates are of, those without a label included; None if they are not known."""
+    """The labelled transactions of a day that rates are of; None if they are not known."""
     found, windows = days(evaluation), evaluation.get("windows")
     return windows["test"]["rows"] / found if found and windows is not None else None
 
@@ -54,10 +57,10 @@ def unknown(evaluation: Mapping[str, Any]) -> str:
     return f"not known: the test rows span {hours:,.1f} hours, and all rows less than a day"
 
 
-def _traffic_of_all_parts(evaluation: Mapping[str, Any]) -> float | None:
+def _rows_a_day_of_all_parts(evaluation: Mapping[str, Any]) -> float | None:
     windows = list(evaluation["windows"].values())
     span, rows = _span(windows), sum(part["rows"] for part in windows)
-    return (rows + unlabelled(evaluation)) / span if span >= 1 and rows else None
+    return rows / span if span >= 1 and rows else None
 
 
 def _span(windows: list[Mapping[str, Any]]) -> float:

@@ -227,7 +227,9 @@ def _traffic(evaluation: Mapping[str, Any]) -> str:
     found, left_out = daily_rates.transactions_per_day(evaluation), daily_rates.unlabelled(evaluation)
     if found is None:
         return ""
-    return f", of {found:,.0f} transactions a day{', those without a label included' if left_out else ''}"
+    if not left_out:
+        return f", of {found:,.0f} transactions a day"
+    return f", of {found:,.0f} labelled transactions a day; {left_out:,} of the window without a label are not counted"
 
 
 def _expected(expected: Mapping[str, Any]) -> tuple[str, str]:

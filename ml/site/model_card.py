@@ -156,7 +156,8 @@ def _lead(record: ApprovalRecord, evaluation: Mapping[str, Any] | None) -> Itera
     if counts and days:
         alerts = (counts["true_positives"] + counts["false_positives"]) / days
         frauds = counts["true_positives"] / days
-        yield f"Of the traffic that is {wording.rate(alerts)} alerts a day, {wording.rate(frauds)} of them frauds."
+        daily, of_them = wording.rate(alerts), wording.rate(frauds)
+        yield f"Of the labelled transactions that is {daily} alerts a day, {of_them} of them frauds."
     yield from _worse((evaluation or {}).get("champion") or {})
     yield f"Kind of training: {KINDS[record.kind]}."
 

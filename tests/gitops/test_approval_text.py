@@ -18,7 +18,7 @@ from ml.gitops.github_client import BODY_LIMIT
 from ml.gitops.reason_text import SameCoefficients
 from ml.model import champion_comparison, metrics
 from tests.harness.git.repositories import SERVING, record
-from tests.report.evaluations import CHAMPION, COMPARED, blind, evaluation
+from tests.report.evaluations import CHAMPION, COMPARED, ROW_COUNTS, blind, evaluation
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 REQUEST = "20260301T060000Z-data-drift"
@@ -309,6 +309,11 @@ def test_alerts_are_given_per_day() -> None:
     shown = table(approval_text.render(page()), "threshold")
     a_day = f"{raised / 2:,.1f}, of which {counts['true_positives'] / 2:,.1f} are frauds, of 2,000 transactions a day"
     assert shown["alerts a day"] == [a_day]
+    left_out = evaluation() | {"row_counts": ROW_COUNTS | {"unlabelled": 1_500}}
+    (counted,) = table(approval_text.render(page(evaluation=left_out)), "threshold")["alerts a day"]
+    assert counted == a_day.replace("2,000 tr", "2,000 labelled tr") + (
+        "; 1,500 of the window without a label are not counted"
+    )
     assert shown["alert budget"] == ["1 % of the transactions"]
     assert "at most 0.8 % of the legitimate validation rows" in shown["chosen by"][0]
     assert shown["false-positive rate to expect"] == [

@@ -50,14 +50,26 @@ def test_handed_over_evaluation_has_the_days_of_the_test_rows_alone() -> None:
     assert daily_rates.days({"budget": {"days": 0.4}}) is None
 
 
-def test_transactions_without_a_label_count_as_traffic() -> None:
-    """A third has no label yet: the rate is the share of the test rows times all transactions of a day."""
+def test_rows_without_a_label_are_not_counted() -> None:
+    """Twenty days after the last label, or between the others: rates are those of the labelled rows and their days."""
     made = evaluation(
-        ("2026-03-01T00:00:00", "2026-03-11T00:00:00", 10_000), ("2026-03-11T00:00:00", "2026-03-21T00:00:00", 6_000)
+        ("2026-03-01T00:00:00", "2026-03-09T00:00:00", 8_000), ("2026-03-09T00:00:00", "2026-03-11T00:00:00", 2_000)
     )
-    assert daily_rates.days(made) == pytest.approx(10)
-    assert daily_rates.transactions_per_day(made) == pytest.approx(600)
-    made["row_counts"] = {"unlabelled": 8_000}
-    assert daily_rates.transactions_per_day(made) == pytest.approx(1_200)
-    assert daily_rates.rate(60, made) == "12.0"
+    for left_out in (0, 20_000):
+        made["row_counts"] = {"unlabelled": left_out}
+        assert daily_rates.transactions_per_day(made) == pytest.approx(1_000)
+        assert daily_rates.rate(60, made) == "30.0"
+    short = evaluation(
+        ("2026-03-01T00:00:00", "2026-03-10T00:00:00", 9_000), ("2026-03-10T00:00:00", "2026-03-11T00:00:00", 1_000)
+    )
+    assert daily_rates.transactions_per_day(short | {"row_counts": {"unlabelled": 20_000}}) == pytest.approx(1_000)
+
+
+def test_handed_over_evaluation_has_the_rate_of_the_same_data() -> None:
+    """Whether rows are without a label or not: both divide by the days of the test rows."""
+    made = evaluation(
+        ("2026-03-01T00:00:00", "2026-03-09T00:00:00", 8_000), ("2026-03-09T00:00:00", "2026-03-11T00:00:00", 2_000)
+    )
+    made["row_counts"] = {"unlabelled": 20_000}
+    assert daily_rates.rate(60, made) == daily_rates.rate(60, {"budget": {"days": 2.0}})
     assert daily_rates.transactions_per_day({"budget": {"days": 3.0}}) is None

@@ -19,7 +19,7 @@ MEASURED = evaluation() | {
         for part, day in (("train", 1), ("validation", 3), ("test", 5))
     },
 }
-"""12,000 rows with and 3,000 without a label in six days: 2,500 transactions a day."""
+"""12,000 rows with a label in six days: 2,000 a day; 3,000 without one are not counted."""
 
 
 def test_promised_and_observed_are_shares_of_the_traffic() -> None:
@@ -32,7 +32,7 @@ def test_promised_and_observed_are_shares_of_the_traffic() -> None:
         check(7, 2, {}, decided=0, alerts=0),
     )
     assert observed_alerts.lines(2, MEASURED, checks) == (
-        Line(place="promised: test rows", a_day="25.0", share="1 % (0.735 to 1.36 %)", counts="40 of 4,000"),
+        Line(place="promised: test rows", a_day="20.0", share="1 % (0.735 to 1.36 %)", counts="40 of 4,000"),
         Line(place="observed: 1 to 30 May 2026", a_day="8.0", share="1 % (0.882 to 1.13 %)", counts="240 of 24,000"),
         Line(
             place="observed: 1 to 30 June 2026, rows that it decided from 20 to 30 June 2026",
