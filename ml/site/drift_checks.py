@@ -98,8 +98,7 @@ def urgency(site: Site, check: DriftState) -> str:
     """
     alarms = request_causes.alarms(check, site.requests)
     found = [kind for kind in check.fired if kind != "data"]
-    kinds = ", ".join([*(["alarm"] if alarms else []), *found])
-    if not kinds:
+    if not alarms and not found:
         return "shifted inputs only" if check.fired else check.kind
     current = site.current
     if current is None or current.approval == check.approval:
@@ -110,7 +109,9 @@ def urgency(site: Site, check: DriftState) -> str:
     every = [*(["alarm"] if alarms else []), *found]
     asked, left = ([kind for kind in every if (kind in answers) == answered] for answered in (True, False))
     if not asked:
-        return f"{kinds} drift of model {check.approval:04d}, which was replaced"
+        drift = [f"{' and '.join(found)} drift"] if found else []
+        named = (", and " if len(found) > 1 else " and ").join([*(["alarm"] if alarms else []), *drift])
+        return f"{named} of model {check.approval:04d}, which was replaced"
     said = f"answered by model {max(answers[kind] for kind in asked)}: {', '.join(asked)}"
     return f"{said}; without a request: {', '.join(left)}" if left else said
 
@@ -130,7 +131,7 @@ def _of_serving(site: Site, check: DriftState, alarms: Sequence[Request], found:
 
 
 def _unanswered(alarms: Sequence[Request], approval: int) -> list[Request]:
-    """The alarms but those that led to this model, and those before them: they are of the model before."""
+    """The alarms but those that led to this model, and answered ones before them: they are of the model before."""
     led = [
         item.landed.time
         for item in alarms
@@ -138,7 +139,7 @@ def _unanswered(alarms: Sequence[Request], approval: int) -> list[Request]:
         and not item.resolution.gate_failed
         and item.resolution.record.stem == f"{approval:04d}"
     ]
-    return [item for item in alarms if not led or item.landed.time > max(led)]
+    return [item for item in alarms if item.resolution is None or not led or item.landed.time > max(led)]
 
 
 def _answers(check: DriftState, site: Site) -> dict[str, str]:

@@ -177,7 +177,13 @@ def test_answered_check_needs_no_action() -> None:
     failed = replace(answered, resolution=resolution(OPEN, Path("model-config/gate-failures/x.yaml"), failed=True))
     assert urgency(drifted, requests=(failed,)) == "needs action: alarm, concept"
     assert urgency(drifted, requests=(answered,)) == "needs action: alarm, concept"  # 0003 was rolled back
-    assert urgency(drifted, requests=(failed,), serves=3) == "alarm, concept drift of model 0001, which was replaced"
+    assert urgency(drifted, requests=(failed,), serves=3) == "alarm and concept drift of model 0001, which was replaced"
+    calm = check(5, 1, {}, fired=())
+    assert urgency(calm, requests=(failed,), serves=3) == "alarm of model 0001, which was replaced"
+    both = check(5, 1, {}, fired=("prediction", "concept"))
+    assert urgency(both, requests=(failed,), serves=3).startswith(
+        "alarm, and prediction and concept drift of model 0001"
+    )
 
 
 def test_alarm_that_led_to_the_model_of_the_check_is_answered() -> None:
@@ -194,6 +200,13 @@ def test_alarm_that_led_to_the_model_of_the_check_is_answered() -> None:
     assert urgency(check(5, 3, {}), requests=(led, later), serves=3) == "needs action: alarm"
 
 
+def test_open_alarm_before_the_one_that_led_to_the_model_is_unanswered() -> None:
+    """An alarm of 2 May without an answer needs action, although that of 15 May led to the model of the check."""
+    led = asked("daily_fraud_rate")
+    waiting = replace(led, resolution=None, landed=commit(1, at(5, 2)))
+    assert urgency(check(5, 3, {}), requests=(waiting, led), serves=3) == "needs action: alarm"
+
+
 def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
     """Only a kind of drift with a request of its own is answered by the model that it led to."""
     alarm = asked("daily_fraud_rate")
@@ -204,7 +217,8 @@ def test_drift_whose_request_was_suppressed_is_not_answered() -> None:
     )
     inputs = replace(alarm, request=alarm.request.model_copy(update={"cause": "data-drift", "evidence": {}}))
     assert (
-        urgency(drifted, requests=(inputs,), serves=3) == "prediction, concept drift of model 0001, which was replaced"
+        urgency(drifted, requests=(inputs,), serves=3)
+        == "prediction and concept drift of model 0001, which was replaced"
     )
 
 
@@ -222,7 +236,7 @@ def test_request_of_several_windows_answers_the_drift_of_each() -> None:
 def test_superseded_check_needs_no_action() -> None:
     """Another model serves, or a later check of the model tested the same and found nothing."""
     drifted = check(4, 1, {}, fired=("concept", "prediction"))
-    assert urgency(drifted, serves=2) == "concept, prediction drift of model 0001, which was replaced"
+    assert urgency(drifted, serves=2) == "concept and prediction drift of model 0001, which was replaced"
     untested, tested = check(5, 1, {}, fired=()), check(6, 1, {}, fired=(), concept_tested=True)
     assert urgency(drifted, untested) == "needs action: concept"
     assert urgency(drifted, untested, tested) == "not found again: concept, prediction"
