@@ -32,7 +32,7 @@ def chosen_for(evaluation: Mapping[str, Any]) -> str:
 
 def sentences(site: Site) -> tuple[str, ...]:
     """The limits, a sentence each; budget and policy are left out if the serving model's evaluation was not read."""
-    return (*_of_the_model(site), _gate(site.gate))
+    return (*_of_the_model(site), *_gate(site.gate))
 
 
 def _of_the_model(site: Site) -> tuple[str, ...]:
@@ -48,13 +48,28 @@ def _of_the_model(site: Site) -> tuple[str, ...]:
     )
 
 
-def _gate(gate: config.GateFile) -> str:
-    by = "the rate itself" if gate.decides == "point" else "the nearer end of its interval where rows are enough"
+def _gate(gate: config.GateFile) -> tuple[str, str]:
     challenger = gate.challenger
-    shown = "it is better than" if challenger.policy == "better" else "it is not worse than"
+    by = "the rate itself"
+    if gate.decides == "bound":
+        by = (
+            "the lower end of its interval for recall and the upper end for false alarms where rows are enough, else "
+            "by the rate itself"
+        )
+    loss = f"{100 * challenger.max_recall_loss:g} points"
+    shown = f"that its recall is not lower than that of the serving model by more than {loss}"
+    if challenger.policy == "better":
+        shown = (
+            "that its recall or its ranking (average precision) is better than that of the serving model, and does not "
+            f"show that its recall is lower by more than {loss}"
+        )
     return (
-        f"Gate: a new model is proposed if its recall is more than {wording.percent(gate.min_recall)} on at least "
+        f"Gate: a new model is proposed only if its recall is more than {wording.percent(gate.min_recall)} on at least "
         f"{gate.min_positives} frauds, with alerts on at most {wording.percent(gate.max_false_positive_rate)} of the "
-        f"legitimate transactions, each judged by {by}, and if the evidence shows that {shown} the serving model: at "
-        f"most {100 * challenger.max_recall_loss:g} points less recall."
+        f"legitimate transactions, judged by {by}; and only if the evidence shows {shown}. A run that fits no "
+        "coefficients need not show that.",
+        "Other limits of the gate (model-config/training/gate.yaml), passed unless the new model is shown to be worse "
+        f"than the serving one by more: precision {100 * challenger.max_precision_loss:g} points, average precision "
+        f"{challenger.max_average_precision_loss:g}, false-positive rate "
+        f"{100 * challenger.max_false_positive_rate_gain:g} points, recall in each slice {loss}.",
     )
