@@ -15,14 +15,16 @@ from ml.gitops.compared_models import Model
 from ml.gitops.percent import percent
 
 _CHANCE = "within chance"
+_CAUSES = ("concept-drift", "data-drift", "prediction-drift")
+"""The strongest first: while a request is open, its drift and weaker kinds ask for none (drift.request_limits)."""
 _ALWAYS = "where the amount is high, nearly every transaction is an alert (above)"
 
 
 def lines(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, high_amounts: str) -> list[tuple[str, str]]:
-    """For, against, and what not merging costs, each with its sentences in plain text; none without a champion.
+    """For, against, what not merging costs, and the rows, each in plain text; nothing without a champion.
 
     Args:
-        high_amounts: that it alerts on nearly every transaction of some amounts (high_amounts.py); '' if not.
+        high_amounts: that it alerts on nearly every transaction of the highest amounts (high_amounts.py); '' if not.
     """
     if record.champion is None:
         return []
@@ -40,7 +42,12 @@ def lines(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, high_
         *_untold(evaluation),
     ]
     cost = [f"approval {champion} goes on serving", *_cost(both), *_open(record)]
-    return [("For", _sentences(for_it)), ("Against", _sentences(against)), ("Not merging", _sentences(cost))]
+    return [
+        ("For", _sentences(for_it)),
+        ("Against", _sentences(against)),
+        ("Not merging", _sentences(cost)),
+        ("Made from", _sentences([_rows(record)])),
+    ]
 
 
 def _sentences(parts: Sequence[str]) -> str:
@@ -75,6 +82,8 @@ def _unproved(evaluation: Mapping[str, Any]) -> str:
 def _more_alerts(both: tuple[Model, Model] | None) -> list[str]:
     if both is None or both[0].alerts <= both[1].alerts:
         return []
+    if not both[1].alerts:
+        return [f"raises {both[0].alerts:,} alerts on {both[0].rows:,} rows, the champion none"]
     times = compared_models.ratio(both[0].alerts, both[1].alerts).strip(" ()")
     return [f"raises {times.removesuffix(' times')} times the alerts"] if times else []
 
@@ -85,11 +94,19 @@ def _untold(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _new(record: config.ApprovalRecord) -> list[str]:
-    data, parts = record.data, []
+    causes = [cause.replace("-", " ") for cause in _causes(record)]
+    return [f"it answers what asked for a retrain: {', '.join(causes)}"] if causes else []
+
+
+def _rows(record: config.ApprovalRecord) -> str:
+    data = record.data
     until = f", before {data.window.end:%Y-%m-%d}" if data.window.end is not None else ""
-    parts.append(f"it was made from {data.rows:,} labelled rows with {data.frauds:,} frauds{until}")
-    causes = dict.fromkeys(request.split("Z-", 1)[-1].replace("-", " ") for request in record.requests)
-    return [*parts, *([f"it answers what asked for a retrain: {', '.join(causes)}"] if causes else [])]
+    return f"{data.rows:,} labelled rows with {data.frauds:,} frauds{until}"
+
+
+def _causes(record: config.ApprovalRecord) -> list[str]:
+    """The causes of the requests that the record answers, each once."""
+    return [*dict.fromkeys(request.split("Z-", 1)[-1] for request in record.requests)]
 
 
 def _cost(both: tuple[Model, Model] | None) -> list[str]:
@@ -114,4 +131,9 @@ def _open(record: config.ApprovalRecord) -> list[str]:
     if not record.requests:
         return []
     names = "its request stays" if len(record.requests) == 1 else "its requests stay"
-    return [f"{names} open, and drift of the same kind asks for no other retrain meanwhile"]
+    first = min((_CAUSES.index(cause) for cause in _causes(record) if cause in _CAUSES), default=len(_CAUSES))
+    kinds = [cause.removesuffix("-drift") for cause in _CAUSES[first:]]
+    if not kinds:  # of a person: it holds no other back
+        return [f"{names} open"]
+    said = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+    return [f"{names} open, and meanwhile {said} drift asks for no other retrain"]

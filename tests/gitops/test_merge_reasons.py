@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ml import config
 from ml.gitops import merge_reasons
+from ml.model.drift.verdict import CAUSES
 from tests.gitops.test_approval_decision import difference, of
 from tests.gitops.test_compared_models import AMOUNTS
 from tests.harness.git.repositories import record
@@ -30,15 +33,15 @@ def test_weak_evidence_has_its_reasons() -> None:
     assert found == {
         "For": (
             "Raises 12 false alarms fewer on 3,900 rows (within chance). "
-            f"It was made from {data.rows:,} labelled rows with {data.frauds:,} frauds, before 2026-03-01. "
             "It answers what asked for a retrain: concept drift."
         ),
         "Against": ("Finds 2 fewer of 40 frauds (within chance). No figure is shown to be better beyond chance."),
         "Not merging": (
             "Approval 0001 goes on serving. On the same test rows it finds 38 instead of 36 frauds, 90 % instead "
-            "of 96 % of their amount, and raises 31 instead of 19 false alarms. Its request stays open, and drift of "
-            "the same kind asks for no other retrain meanwhile."
+            "of 96 % of their amount, and raises 31 instead of 19 false alarms. Its request stays open, and "
+            "meanwhile concept, data and prediction drift asks for no other retrain."
         ),
+        "Made from": f"{data.rows:,} labelled rows with {data.frauds:,} frauds, before 2026-03-01.",
     }
 
 
@@ -47,13 +50,46 @@ def test_strong_evidence_is_beyond_chance() -> None:
     more = {"challenger": 0.03, "champion": 0.005, "difference": 0.025, "low": 0.02, "high": 0.03}
     recall = {"challenger": 0.95, "champion": 0.5, "difference": 0.45, "low": 0.3, "high": 0.6}
     found = weighed({"recall": recall, "false_positive_rate": more}, requests=(), always="It alerts on all.")
-    assert found["For"].startswith("Better in recall, beyond chance. It was made from ")
-    assert "asked for a retrain" not in found["For"]
+    assert found["For"] == "Better in recall, beyond chance."
     assert found["Against"] == (
         "Worse in false alarms, beyond chance. Raises 3.9 times the alerts. Where the amount is high, nearly every "
         "transaction is an alert (above)."
     )
     assert "stays open" not in found["Not merging"]
+
+
+def test_champion_without_an_alert_is_counted() -> None:
+    """There is no ratio to it; the counts say more."""
+    none = {"challenger": 0.03, "champion": 0.0, "difference": 0.03, "low": 0.02, "high": 0.04}
+    recall = {"challenger": 0.95, "champion": 0.0, "difference": 0.95, "low": 0.8, "high": 1.0}
+    found = weighed({"recall": recall, "false_positive_rate": none})
+    assert "Raises 154 alerts on 3,900 rows, the champion none." in found["Against"]
+
+
+def test_nothing_may_be_for_a_merge() -> None:
+    """The rows that it was made from are no reason; they have a line of their own."""
+    equal = {"challenger": 0.9, "champion": 0.9, "difference": 0.0, "low": -0.1, "high": 0.1}
+    found = weighed({"recall": equal, "false_positive_rate": equal, "average_precision": equal}, requests=())
+    assert found["For"] == "Nothing."
+
+
+@pytest.mark.parametrize(
+    ("causes", "held"),
+    [
+        (("concept",), ", and meanwhile concept, data and prediction drift asks for no other retrain."),
+        (("data",), ", and meanwhile data and prediction drift asks for no other retrain."),
+        (("prediction",), ", and meanwhile prediction drift asks for no other retrain."),
+        (("prediction", "data"), ", and meanwhile data and prediction drift asks for no other retrain."),
+        (("manual",), "."),
+    ],
+)
+def test_open_request_holds_back_its_drift_and_weaker_kinds(causes: tuple[str, ...], held: str) -> None:
+    """In the order in which the drift check looks for open requests; a person's own cause holds nothing back."""
+    asked = tuple(f"20260715T000000Z-{each}{'' if each == 'manual' else '-drift'}" for each in causes)
+    words = "Its request stays" if len(asked) == 1 else "Its requests stay"
+    assert weighed({}, requests=asked)["Not merging"].endswith(f"{words} open{held}")
+    places = [CAUSES.index(each) for each in causes if each in CAUSES]
+    assert [kind for kind in CAUSES if kind in held] == list(CAUSES[min(places) :] if places else ())
 
 
 def test_model_that_was_not_compared_is_unproved() -> None:
