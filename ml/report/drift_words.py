@@ -106,7 +106,7 @@ def against(document: Mapping[str, Any]) -> str:
 
 
 def overlap(document: Mapping[str, Any], verdict: DriftVerdict) -> str:
-    """That days of the window are part of the reference, as sentences; '' if none is, or if it is not known."""
+    """That days of the window are part of the reference, as a sentence; '' if none is, or if it is not known."""
     days = document["model"].get("reference")
     if not days or not verdict.rows:
         return ""
@@ -114,11 +114,7 @@ def overlap(document: Mapping[str, Any], verdict: DriftVerdict) -> str:
     start, end = (each if each.tzinfo is not None else each.replace(tzinfo=UTC) for each in (start, end))
     if start >= verdict.end or end < verdict.start:
         return ""
-    return (
-        f"Days of this window are part of that reference: a change that model {document['model']['approval']:04d} has "
-        "already learned is no drift from it. Alarms of the daily test before it was trained are about the model "
-        "before it."
-    )
+    return "Days of this window are part of that reference, so their distribution is not measured as drift from it."
 
 
 def of_kind(verdict: DriftVerdict, kind: str) -> str:

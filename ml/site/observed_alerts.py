@@ -50,12 +50,12 @@ def _promised(evaluation: Mapping[str, Any] | None) -> Iterator[Line]:
 
 
 def _observed(check: DriftState) -> Line:
-    days = (check.end - check.start).total_seconds() / 86_400
     place = f"observed: {wording.span(check.start, check.end)}"
     if check.decided < check.rows:
         when = check.judged.when if check.judged is not None else ""
         place += f", rows that it decided{f' {when}' if when else ''}"
-    return _line(place, check.alerts, check.decided, check.rows / days if days >= 1 else None)
+    traffic = check.transactions_a_day if check.alerts_a_day is not None else None
+    return _line(place, check.alerts, check.decided, traffic)
 
 
 def _line(place: str, alerts: int, rows: int, traffic: float | None) -> Line:

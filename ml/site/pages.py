@@ -81,7 +81,7 @@ def render(site: Site, addresses: Addresses) -> dict[str, str]:
     for name, kind in {TIMELINE: None, **{kind_page(kind): kind for kind in _kinds(site.events)}}.items():
         root = "" if kind is None else "../"
         pages[name] = _page("timeline.html", root, "time line", common, _time_line(site.events, kind))
-    pages[WORDS] = _page("words.html", "", "words", common, {"words": words.WORDS})
+    pages[WORDS] = _page("words.html", "", "words", common, {"words": words.words(site)})
     pages["drift.html"] = _page("drift.html", "", "drift", common, _drift(site))
     for each in cards:
         name = number(each.record.approval)
@@ -150,7 +150,7 @@ def _environment() -> Environment:
         request_title=request_causes.title,
         request_outcome=request_causes.outcome,
         request_rule=request_causes.rule,
-        alert_counts=serving_facts.alert_counts,
+        alert_words=serving_facts.alert_words,
         day=wording.day,
         readable=wording.readable,
         opening=wording.opening,

@@ -48,15 +48,21 @@ def alerts(site: Site) -> str:
         return no_check(site)
     if not found.decided:
         return "not known"
-    counts = alert_counts(found)
-    if found.alerts_a_day is not None:
-        return f"{wording.rate(found.alerts_a_day)} a day: {counts}"
-    traffic = found.rows / max((found.end - found.start).total_seconds() / _DAY.total_seconds(), 1e-9)
-    a_day = wording.rate(found.alerts / found.decided * traffic)
-    return f"{counts}: {a_day} a day if that share is of the window's {traffic:,.0f} transactions a day"
+    if found.decided_all and found.alerts_a_day is not None:
+        return f"{wording.rate(found.alerts_a_day)} a day: {_alert_counts(found)}"
+    return alert_words(found)
 
 
-def alert_counts(found: DriftState) -> str:
+def alert_words(found: DriftState) -> str:
+    """The alerts of a check as counts, with what they are a day if the model decided a whole day."""
+    a_day, traffic = found.alerts_a_day, found.transactions_a_day
+    if a_day is None or traffic is None:
+        return _alert_counts(found)
+    daily = f"about {wording.rate(a_day)} a day at the window's {traffic:,.0f} transactions a day"
+    return f"{_alert_counts(found)}: {daily}"
+
+
+def _alert_counts(found: DriftState) -> str:
     """The alerts of a check as counts, of the rows that its model decided, and their days."""
     by = "" if found.decided == found.rows else f" that model {found.approval:04d} decided"
     when = found.judged.when if found.judged is not None else ""
@@ -81,9 +87,8 @@ def budget(site: Site) -> str:
     assert rate.low is not None and rate.high is not None  # noqa: S101 - defined, because there are rows
     interval = f"{wording.percent(rate.low)[:-2]} to {wording.percent(rate.high)}"
     place = "Over" if rate.low > share else "Within" if rate.high < share else "About"
-    days = found.alerts_a_day
-    allowed = days * share / rate.value if days is not None and rate.value else 0.0
-    day = f", {wording.rate(allowed)} alerts a day" if allowed else ""
+    traffic = found.transactions_a_day if found.alerts_a_day is not None else None
+    day = f", {wording.rate(share * traffic)} alerts a day" if traffic is not None else ""
     return f"{place} the alert budget of {wording.percent(share)}{day} (interval {interval})."
 
 

@@ -30,6 +30,9 @@ Kind = Literal[
     "failed deployment",
 ]
 
+_DAYS_AROUND_A_WHOLE_ONE = 2
+"""From the first to the last day with rows, of which both may be parts of a day."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
@@ -102,7 +105,7 @@ class DriftState:
     headline: str
     """What happened, in a sentence without a full stop."""
     overlap: str
-    """That the model has learned days of this window, so that their change is no drift from it; '' if it has not."""
+    """That days of this window are part of the drift reference, in a sentence; '' if none is."""
     lines: tuple[str, ...]
     """What fired, one line each."""
     kind: Literal["drift", "no data", "no drift"]
@@ -135,14 +138,31 @@ class DriftState:
         return f"drift/{self.name}.html"
 
     @property
-    def alerts_a_day(self) -> float | None:
-        """The alerts on a day of the window; None if the model decided only a part of its rows.
+    def decided_all(self) -> bool:
+        """Whether the model decided every row of the window."""
+        return self.decided == self.rows and self.judged is None
 
-        A part is not scaled to the window: it may be of a few days, of which none is whole.
+    @property
+    def transactions_a_day(self) -> float | None:
+        """The rows of a day of the window; None if there are none, or if it is shorter than a day."""
+        days = (self.end - self.start).total_seconds() / 86_400
+        return self.rows / days if self.rows and days >= 1 else None
+
+    @property
+    def alerts_a_day(self) -> float | None:
+        """The share of alerts times the transactions of a day; None without a whole day that the model decided.
+
+        A part of the window stands for it only if it has a day between its first and its last, and as many rows as a
+        day has: the hours of a night are not like a day's.
         """
-        if not self.decided or self.decided != self.rows or self.judged is not None:
+        traffic = self.transactions_a_day
+        if traffic is None or self.decided < traffic:
             return None
-        return self.alerts / max((self.end - self.start).total_seconds() / 86_400, 1e-9)
+        if self.judged is not None:
+            days = self.judged.days
+            if days is None or (days[1] - days[0]).days < _DAYS_AROUND_A_WHOLE_ONE:
+                return None
+        return self.alerts / self.decided * traffic
 
 
 @dataclass(frozen=True, kw_only=True)

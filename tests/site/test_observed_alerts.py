@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 
 from ml.report.judged_rows import JudgedRows
@@ -41,6 +42,15 @@ def test_promised_and_observed_are_shares_of_the_traffic() -> None:
             counts="120 of 6,000",
         ),
     )
+
+
+def test_part_of_a_day_has_no_daily_figure() -> None:
+    """Five rows of one night, or a day's rows without a whole day between the first and the last."""
+    night = JudgedRows(approval=2, rows=5, all_rows=24_000, days=(date(2026, 6, 29), date(2026, 6, 30)))
+    for rows in (5, 900):
+        judged = dataclasses.replace(night, rows=rows)
+        (line,) = observed_alerts.lines(2, None, (check(6, 2, {}, decided=rows, alerts=1, judged=judged),))
+        assert (line.a_day, line.counts) == ("not known", f"1 of {rows}")
 
 
 def test_without_a_check_or_an_evaluation_there_is_nothing_to_compare() -> None:

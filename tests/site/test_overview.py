@@ -37,8 +37,8 @@ def test_alerts_of_a_model_that_decided_a_part_are_of_the_traffic_of_the_window(
     """Another model decided the first half of the month: 113 alerts on 12,000 of 24,000 rows in 31 days."""
     half = check(5, 1, {"V28": 0.33}, decided=12_000, alerts=113)
     assert overview.now(site(checks=(half,))).alerts == (
-        "113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026: 7.3 a day if that "
-        "share is of the window's 774 transactions a day"
+        "113 of 12,000 transactions that model 0001 decided (0.942 %) from 1 to 31 May 2026: about 7.3 a day at "
+        "the window's 774 transactions a day"
     )
 
 

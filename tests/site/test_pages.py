@@ -207,6 +207,14 @@ def test_month_with_an_alarm_does_not_look_calm() -> None:
     assert said < entry.index(f"<p>{quiet.headline}.</p>")
 
 
+def test_days_of_the_reference_are_told_from_alarms_before_it() -> None:
+    """The sentence on alarms stands only where there is one."""
+    said = "Alarms of the daily test before model 0001 was trained are about the model before it."
+    assert said not in pages.render(site(requests=()), LINKED)["drift.html"]
+    waiting = dataclasses.replace(asked("daily_fraud_rate"), resolution=None)
+    assert said in pages.render(site(requests=(waiting,)), LINKED)["drift.html"]
+
+
 def test_simulation_is_named_on_every_page() -> None:
     """A demo is not taken for an account, nor its script for a person."""
     made = pages.render(site(simulated=True, scripted_reviewer="carol", local_user="local-user"), LINKED)

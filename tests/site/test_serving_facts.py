@@ -39,19 +39,23 @@ def test_alerts_are_those_of_the_judged_days() -> None:
     """A model that began to serve in the middle of the month raised its alerts since then."""
     found = latest(decided=12_264, alerts=160, judged=JUDGED)
     assert serving_facts.alerts(found) == (
-        "160 of 12,264 transactions that model 0001 decided (1.3 %) from 16 to 31 May 2026: 10.1 a day if that "
-        "share is of the window's 774 transactions a day"
+        "160 of 12,264 transactions that model 0001 decided (1.3 %) from 16 to 31 May 2026: about 10.1 a day "
+        "at the window's 774 transactions a day"
     )
+    night = JudgedRows(approval=1, rows=5, all_rows=24_000, days=(date(2026, 5, 30), date(2026, 5, 31)))
+    few = latest(decided=5, alerts=1, judged=night)
+    assert serving_facts.alerts(few) == "1 of 5 transactions that model 0001 decided (20 %) from 30 to 31 May 2026"
+    assert "alerts a day" not in serving_facts.budget(few)
     assert serving_facts.alerts(latest(decided=0)) == "not known"
 
 
 @pytest.mark.parametrize(
     ("alerts", "said"),
     [
-        (160, "Over the alert budget of 1 % (interval 1.12 to 1.52 %)."),
-        (120, "About the alert budget of 1 % ("),
-        (60, "Within the alert budget of 1 % ("),
-        (0, "Within the alert budget of 1 % (interval 0 to "),
+        (160, "Over the alert budget of 1 %, 7.7 alerts a day (interval 1.12 to 1.52 %)."),
+        (120, "About the alert budget of 1 %, 7.7 alerts a day ("),
+        (60, "Within the alert budget of 1 %, 7.7 alerts a day ("),
+        (0, "Within the alert budget of 1 %, 7.7 alerts a day (interval 0 to "),
     ],
 )
 def test_alerts_are_compared_with_the_budget(alerts: int, said: str) -> None:
