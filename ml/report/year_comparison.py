@@ -74,7 +74,7 @@ def losses(year: PlayedYear) -> str:
 def interim(year: PlayedYear) -> str:
     """What the way in between is: the rule from the alarm until a retrained model finds the new frauds; or empty."""
     alarm, recovery = year.reaction.alarm, year.reaction.recovery
-    if alarm is None or not year.rule_until_recovery:
+    if alarm is None or not _has_interim(year):
         return ""
     until = (
         f"to {_day(recovery)}, the day of the first roll-out of a model that finds the new frauds"
@@ -89,17 +89,25 @@ def interim(year: PlayedYear) -> str:
     )
 
 
+def _has_interim(year: PlayedYear) -> bool:
+    """Whether the rule would have decided on a day: not if a model had recovered by the alarm, or if the year ended."""
+    alarm, recovery = year.reaction.alarm, year.reaction.recovery
+    if alarm is None or not year.rule_until_recovery:
+        return False
+    return alarm < (recovery if recovery is not None else year.months[-1].end - timedelta(days=1))
+
+
 def _ways(year: PlayedYear, first: int) -> tuple[tuple[str, SideCounts], ...]:
     months = year.months[first:]
     found = [(name, year_data.total([month.sides[side] for month in months])) for side, name in SIDE_NAMES.items()]
-    if year.rule_until_recovery:
+    if _has_interim(year):
         found.insert(1, (INTERIM_NAME, year_data.total(year.rule_until_recovery[first:])))
     return tuple(found)
 
 
 def _of_month(year: PlayedYear, place: int) -> Sequence[tuple[str, SideCounts]]:
     found = [(name, year.months[place].sides[side]) for side, name in SIDE_NAMES.items()]
-    if year.rule_until_recovery:
+    if _has_interim(year):
         found.insert(1, (INTERIM_NAME, year.rule_until_recovery[place]))
     return found
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
+
+import pytest
 
 from ml.report import year_comparison
 from ml.report.year_data import Reaction
@@ -72,3 +75,23 @@ def test_policy_in_between_names_its_days() -> None:
     without = dataclasses.replace(year, reaction=calm, rule_until_recovery=())
     assert year_comparison.interim(without) == ""
     assert len(year_comparison.periods(without)[0].ways) == 3
+
+
+@pytest.mark.parametrize(
+    ("alarm", "recovery"),
+    [
+        (date(2026, 7, 7), date(2026, 7, 7)),
+        (date(2026, 7, 9), date(2026, 7, 7)),
+        (date(2026, 12, 31), None),
+    ],
+)
+def test_policy_without_a_day_is_left_out(alarm: date, recovery: date | None) -> None:
+    """A model had recovered by the alarm, or the alarm is on the year's last day: neither a row nor a text."""
+    year = played_year()
+    year = dataclasses.replace(year, reaction=dataclasses.replace(year.reaction, alarm=alarm, recovery=recovery))
+    assert year_comparison.interim(year) == ""
+    assert all(len(period.ways) == 3 for period in year_comparison.periods(year))
+    assert year_comparison.INTERIM_NAME not in year_comparison.losses(year)
+    before = dataclasses.replace(year.reaction, alarm=date(2026, 12, 30), recovery=None)
+    last = year_comparison.interim(dataclasses.replace(year, reaction=before))
+    assert "from 31 December 2026 to the end of the year" in last
