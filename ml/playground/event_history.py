@@ -44,8 +44,6 @@ PAGES = "github"
 BREAKER_KIND = "an issue asks a person"
 _ORDER = ("check", "alarm", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
 """Of decisions at the same time."""
-_ORDER = ("check", "alarm", "suppressed request", "request", "gate", "issue", BREAKER_KIND, "merge", "deployment")
-"""Of decisions at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
