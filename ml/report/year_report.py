@@ -74,14 +74,16 @@ def page(year: PlayedYear) -> str:
 
 
 def _pooled(year: PlayedYear) -> dict[str, Any]:
+    """The last months together: what the head of the page has of them."""
     first, last = year.months[-POOLED:][0].number, year.months[-1].number
-    names = ("recall", "precision", "false_positive_rate")
-    sides: dict[str, Any] = {
-        side: {name: getattr(year_data, name)(counts.confusion) for name in names}
-        | {"recall_first_kind": year_data.recall_first_kind(counts), "counts": counts}
-        for side, counts in ((side, year.pooled(side)) for side in year_data.SIDES)
+    served, never = (year.pooled(side) for side in ("with_retraining", "without_retraining"))
+    return {
+        "months": f"{first} to {last}" if first < last else str(last),
+        "recall_with": year_data.recall(served.confusion),
+        "recall_without": year_data.recall(never.confusion),
+        "rate_with": year_data.false_positive_rate(served.confusion),
+        "first_with": year_data.recall_first_kind(served),
     }
-    return sides | {"months": f"{first} to {last}" if first < last else str(last)}
 
 
 def _compared(period: Period) -> dict[str, Any]:
