@@ -60,6 +60,9 @@ def test_gate_is_said_by_its_policy() -> None:
         + REST
     )
     assert same == second
+    made = site(evidence={})
+    (point, _) = limits.sentences(dataclasses.replace(made, gate=made.gate.model_copy(update={"decides": "point"})))
+    assert "of the legitimate transactions, judged by the rate itself; and only if the evidence shows" in point
 
 
 def test_first_page_has_the_limits_beside_what_is_to_do() -> None:
