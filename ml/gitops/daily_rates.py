@@ -2,7 +2,7 @@
 
 A rate per day is the share of the test rows times the labelled rows of a day. Rows without a label are not counted,
 although a served model decides on them too: an evaluation says how many the training window has, but neither on which
-days they are nor how long an open window is. Whoever shows a rate says so (`unlabelled`). Part of a day misleads,
+days they are nor how long an open window is. Whoever shows a rate says so (`counted`). Part of a day misleads,
 because the daytime has most of the transactions: if the test rows span less than two days, the rows of a day come from
 all parts of the data; if those span less than a day, there is no rate.
 """
@@ -41,6 +41,14 @@ def transactions_per_day(evaluation: Mapping[str, Any]) -> float | None:
 def unlabelled(evaluation: Mapping[str, Any]) -> int:
     """The transactions of the window that were left out because they had no label yet."""
     return int((evaluation.get("row_counts") or {}).get("unlabelled", 0))
+
+
+def counted(evaluation: Mapping[str, Any]) -> str:
+    """Which transactions the rates per day are of, as a sentence; '' without a rate, or if none was left out."""
+    left_out = unlabelled(evaluation)
+    if days(evaluation) is None or not left_out:
+        return ""
+    return f"Alerts a day are of labelled transactions: {left_out:,} of the window have no label yet."
 
 
 def rate(count: int, evaluation: Mapping[str, Any]) -> str:

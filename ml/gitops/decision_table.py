@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ml.gitops import compared_models
+from ml.gitops import compared_models, daily_rates
 from ml.gitops.compared_models import Model, change
 from ml.gitops.markdown_escaping import table
 from ml.gitops.percent import percent, setting
@@ -57,7 +57,7 @@ def render(evaluation: Mapping[str, Any], *, new: str, former: str) -> str:
     shown = table(
         (f"on the same {ours.rows:,} test rows", f"now: {former}", f"then: {new}", "change"), rows, numbers=(1, 2)
     )
-    return f"{shown}\n\n{_INTERVALS}"
+    return f"{shown}\n\n{' '.join(filter(None, (_INTERVALS, daily_rates.counted(evaluation))))}"
 
 
 def _alerts(ours: Model, theirs: Model, wrong: Mapping[str, float]) -> list[tuple[str, str, str, str]]:

@@ -276,7 +276,8 @@ def budget(evaluation: Mapping[str, Any]) -> str:
     opening = question(evaluation)[:1]
     shown = [*found["options"], *([found["needed"]] if opening and found["needed"] else [])]
     rows = [row(each) for each in sorted(shown, key=lambda each: float(each["alert_share"]))]
-    return "\n\n".join([*opening, table(head, rows, numbers=(1, 3, 4, 5))])
+    rates_of = ["Alerts a day are of labelled transactions."] if days > 0 else []
+    return "\n\n".join([*opening, table(head, rows, numbers=(1, 3, 4, 5)), *rates_of])
 
 
 _NOTHING_FITTED: Mapping[config.RunKind, str] = {

@@ -108,7 +108,7 @@ def _question(evaluation: Mapping[str, Any]) -> list[str]:
     if not metric_tables.question(evaluation):
         return []
     return [
-        metric_tables.budget(evaluation),
+        metric_tables.budget({"budget": evaluation["budget"]}),  # as a job hands it over: the same rates from both
         "To allow more alerts, set `alert_budget` and `threshold.value` in `model-config/training/model.yaml`, and "
         "`max_false_positive_rate` in `model-config/training/gate.yaml`; the commit starts a training run. To miss "
         "these frauds knowingly, lower `min_recall` or leave the champion. Without either, later runs fail as well.",

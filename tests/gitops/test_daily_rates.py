@@ -71,5 +71,12 @@ def test_handed_over_evaluation_has_the_rate_of_the_same_data() -> None:
         ("2026-03-01T00:00:00", "2026-03-09T00:00:00", 8_000), ("2026-03-09T00:00:00", "2026-03-11T00:00:00", 2_000)
     )
     made["row_counts"] = {"unlabelled": 20_000}
-    assert daily_rates.rate(60, made) == daily_rates.rate(60, {"budget": {"days": 2.0}})
+    handed: dict[str, Any] = {"budget": {"days": 2.0}}
+    assert daily_rates.rate(60, made) == daily_rates.rate(60, handed)
+    assert (
+        daily_rates.counted(made)
+        == "Alerts a day are of labelled transactions: 20,000 of the window have no label yet."
+    )
+    assert daily_rates.counted(made | {"row_counts": {"unlabelled": 0}}) == ""
+    assert daily_rates.counted(handed) == ""
     assert daily_rates.transactions_per_day({"budget": {"days": 3.0}}) is None

@@ -35,6 +35,13 @@ def test_earlier_evaluation_has_no_row_of_money() -> None:
     assert decision_table.render(evaluation(), new="0002", former="0001") == ""
 
 
+def test_rows_left_out_for_lack_of_a_label_are_said() -> None:
+    """Under the table, because its rates a day do not count them."""
+    made = evaluation(champion=COMPARED) | {"row_counts": {"unlabelled": 1_500}}
+    said = "Alerts a day are of labelled transactions: 1,500 of the window have no label yet."
+    assert decision_table.render(made, new="0002", former="0001").endswith(said)
+
+
 def test_ratio_and_points_are_said() -> None:
     """Nearly three times as many alerts, and a gain in recall beyond chance."""
     wrong = {"challenger": 0.03, "champion": 0.005, "difference": 0.025, "low": 0.02, "high": 0.03}

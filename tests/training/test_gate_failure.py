@@ -74,6 +74,10 @@ def test_question_of_the_budget_reaches_the_issue() -> None:
     assert text == step_summary.gate_failure_evidence(result, None)
     assert gate_failure.read(gate_failure.write(result)).evaluation["budget"]["exceeded"] is True
     assert text.index(f"**{asked}**") < text.index("| alerts on at most |") < text.index("`max_false_positive_rate`")
+    assert "\n\nAlerts a day are of labelled transactions.\n\n" in text
+    short = replace(result, evaluation={**result.evaluation, "budget": {**budget, "days": 1.0}})
+    handed = gate_failure.read(gate_failure.write(short))
+    assert step_summary.gate_failure_evidence(short, None) == step_summary.gate_failure_evidence(handed, None)
     assert asked in step_summary.gate_failed(result, recorded="Recorded", issues=[(1, "https://github.test/1")])
 
 
