@@ -83,8 +83,8 @@ def cases() -> list[Any]:
     """Each statement of `TRIED`, a test of minutes that `make permissions` runs. One of each file is a long test as
     well, which shows that the removal is made and found; not of the files whose tests are long themselves.
     """
-    first = {_file(statement): statement for statement in sorted(TRIED, reverse=True) if statement not in SAMPLE}
-    sample = set(first.values())
+    last = {_file(statement): statement for statement in sorted(TRIED) if statement not in SAMPLE}
+    sample = set(last.values())
     return [
         pytest.param(each, marks=pytest.mark.long if each in sample else pytest.mark.removal) for each in sorted(TRIED)
     ]

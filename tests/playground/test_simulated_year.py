@@ -114,6 +114,7 @@ def bank_profile(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.long
+@pytest.mark.slow  # the longest of all: it starts first
 @pytest.mark.timeout(3600)
 def test_a_banks_model_is_retrained_after_drift(tmp_path: Path) -> None:
     """`simulate --profile` plays the loop in the bank's columns: trained, served, drifted and retrained.
