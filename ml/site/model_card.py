@@ -56,6 +56,8 @@ class Card:
     """The model that served before this one last began to serve; None if there was none."""
     after: int | None
     """The model that replaced it last; None if it serves, or never did."""
+    checks: tuple[Mapping[str, Any], ...]
+    """The gate's checks as evaluation.json has them; empty without it."""
     periods: tuple[Period, ...]
     requests: tuple[Request, ...]
     parts: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -94,6 +96,7 @@ def card(site: Site, record: ApprovalRecord) -> Card:
         lead=tuple(_lead(record, evaluation)),
         before=before,
         after=after,
+        checks=tuple((evaluation or {}).get("verdict", {}).get("checks", ())),
         periods=periods,
         requests=tuple(each for each in site.requests if each.name in record.requests),
         parts=_parts(evaluation),

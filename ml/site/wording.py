@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,9 +84,9 @@ def rate(value: float) -> str:
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def readable(text: str) -> str:
-    """A text of a record with p-values below 0.001 as `p < 0.001`, and the gate's reasons in words."""
-    return gate_words.readable(_TINY.sub("p < 0.001", text))
+def readable(text: str, checks: Sequence[Mapping[str, Any]] = ()) -> str:
+    """A text of a record with p-values below 0.001 as `p < 0.001`, and the gate's reasons in words, with its checks."""
+    return gate_words.readable(_TINY.sub("p < 0.001", text), checks)
 
 
 def opening(text: str) -> str:

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from ml.site import model_card
+from ml import config
+from ml.site import model_card, pages
 from ml.site.values import Period
 from tests.report.evaluations import HOSTILE_VALUE, evaluation, wasting
 from tests.site.sites import at, period, site
@@ -41,6 +42,27 @@ def test_card_of_a_model_with_evidence() -> None:
     assert [name for name, _ in card.parts] == ["training", "choice of the threshold", "test"]
     assert dict(card.threshold)["chosen for"].startswith("the highest recall with alerts on at most 0.8 % of")
     assert card.limits[0].startswith("The test rows have 40 frauds: fewer than 50, so the recall on other rows may be")
+
+
+def test_page_counts_the_checks_that_the_reason_leaves_out_by_outcome() -> None:
+    """From the evaluation; without it the page says only that none failed."""
+    whole = site()
+    reason = "Recall 0.90 > 0.60 on 40 frauds. 3 more checks passed."
+    record = whole.records[2].model_copy(update={"verdict": config.Verdict(status="passed", reason=reason)})
+    made = whole.evidence[2].evaluation
+    assert made is not None
+    checks = [
+        {"name": name, "passed": True, "detail": "It is said.", "outcome": outcome}
+        for name, outcome in (("recall", None), ("a", "worse"), ("b", "cannot tell"), ("c", "cannot tell"))
+    ]
+    judged = dataclasses.replace(
+        whole.evidence[2], evaluation={**made, "verdict": {**made["verdict"], "checks": checks}}
+    )
+    records = {**whole.records, 2: record}
+    page = pages.render(site(records=records, evidence={2: judged}), pages.Addresses.of_repository(None))
+    assert "on 40 frauds. 3 more: 1 worse but tolerated, 2 cannot tell.</p>" in page["models/0002.html"]
+    without = pages.render(site(records=records, evidence={}), pages.Addresses.of_repository(None))
+    assert "on 40 frauds. 3 more: none failed (each passed, is worse but" in without["models/0002.html"]
 
 
 def test_card_without_evidence_has_the_record() -> None:
