@@ -1,4 +1,4 @@
-"""Weighs a merge for its reviewer: what is for it, what is against it, and what not merging costs.
+"""Weighs a merge for its reviewer: what is for it, what is against it, what not merging costs, and how to decline.
 
 Words what evaluation.json and the record have; measures nothing and decides nothing. Where the evidence is weak, that
 is said under what is against it.
@@ -21,7 +21,7 @@ _ALWAYS = "where the amount is high, nearly every transaction is an alert (above
 
 
 def lines(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, high_amounts: str) -> list[tuple[str, str]]:
-    """For, against, what not merging costs, and the rows, each in plain text; nothing without a champion.
+    """For, against, what not merging costs, how to decline, and the rows, in plain text; nothing without a champion.
 
     Args:
         high_amounts: that it alerts on nearly every transaction of the highest amounts (high_amounts.py); '' if not.
@@ -46,6 +46,7 @@ def lines(record: config.ApprovalRecord, evaluation: Mapping[str, Any], *, high_
         ("For", _sentences(for_it)),
         ("Against", _sentences(against)),
         ("Not merging", _sentences(cost)),
+        ("To decline", _sentences(_decline(record))),
         ("Made from", _sentences([_rows(record)])),
     ]
 
@@ -137,3 +138,19 @@ def _open(record: config.ApprovalRecord) -> list[str]:
         return [f"{names} open"]
     said = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
     return [f"{names} open, and meanwhile {said} drift asks for no other retrain"]
+
+
+def _decline(record: config.ApprovalRecord) -> list[str]:
+    """How to say no, and what then happens: only a record on main resolves a request (records.retrain_requests)."""
+    close = "close this pull request without merging it; scheduled drift checks go on"
+    if not record.requests:
+        return [close]
+    one = len(record.requests) == 1
+    them = "the open request" if one else "the open requests"
+    return [
+        close,
+        f"closing it does not withdraw its {'request' if one else 'requests'}: a request's file is never deleted, and "
+        "only an approval or a gate failure that is recorded on main resolves it",
+        "a training that starts later, by hand, by a commit in model-config/training/ or by another request, answers "
+        f"{them} again unless only others are named for it, in a pull request of its own if its model passes the gate",
+    ]

@@ -41,6 +41,13 @@ def test_weak_evidence_has_its_reasons() -> None:
             "of 96 % of their amount, and raises 31 instead of 19 false alarms. Its request stays open, and "
             "meanwhile concept, data and prediction drift asks for no other retrain."
         ),
+        "To decline": (
+            "Close this pull request without merging it; scheduled drift checks go on. Closing it does not withdraw "
+            "its request: a request's file is never deleted, and only an approval or a gate failure that is recorded "
+            "on main resolves it. A training that starts later, by hand, by a commit in model-config/training/ or by "
+            "another request, answers the open request again unless only others are named for it, in a pull request "
+            "of its own if its model passes the gate."
+        ),
         "Made from": f"{data.rows:,} labelled rows with {data.frauds:,} frauds, before 2026-03-01.",
     }
 
@@ -56,6 +63,15 @@ def test_strong_evidence_is_beyond_chance() -> None:
         "transaction is an alert (above)."
     )
     assert "stays open" not in found["Not merging"]
+    assert found["To decline"] == "Close this pull request without merging it; scheduled drift checks go on."
+
+
+def test_declining_names_each_request_that_stays_open() -> None:
+    """Several requests are in the plural."""
+    asked = (REQUEST, "20260715T000000Z-data-drift")
+    declined = weighed({}, requests=asked)["To decline"]
+    assert "does not withdraw its requests: " in declined
+    assert "answers the open requests again" in declined
 
 
 def test_champion_without_an_alert_is_counted() -> None:
