@@ -43,6 +43,9 @@ TRIED = {
 }
 """By statement: the test that is run without it. Of tests that take minutes, samples: each checks what it needs."""
 
+QUICK = ("permissions_boundary", "shared_policies", "signing_key_policy")
+"""Tests of tests/infra that take seconds: `make long` removes a statement of each."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C where there is one: a hundred templates are parsed."""
 
@@ -80,18 +83,12 @@ def commit(root: Path) -> None:
 
 
 def cases() -> list[Any]:
-    """Each statement of `TRIED`, a test of minutes that `make permissions` runs. One of each file is a long test as
-    well, which shows that the removal is made and found; not of the files whose tests are long themselves.
-    """
-    last = {_file(statement): statement for statement in sorted(TRIED) if statement not in SAMPLE}
-    sample = set(last.values())
+    """Each statement of `TRIED`, for `make permissions`; one of each quick file is a long test instead."""
+    last = {TRIED[statement].partition("::")[0]: statement for statement in sorted(TRIED)}
+    sample = {last[f"tests/infra/test_{name}.py"] for name in QUICK}
     return [
         pytest.param(each, marks=pytest.mark.long if each in sample else pytest.mark.removal) for each in sorted(TRIED)
     ]
-
-
-def _file(statement: Statement) -> str:
-    return TRIED[statement].partition("::")[0]
 
 
 @pytest.mark.timeout(3600)

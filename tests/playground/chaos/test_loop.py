@@ -54,7 +54,7 @@ def test_copied_checkout_is_a_clone_of_the_run(environment: ChaosEnvironment) ->
         assert f"{environment.github.url}/acme/fraudops.git" in (root / ".git/config").read_text("utf-8")
 
 
-@pytest.mark.parametrize("seed", [3, 13, 18])
+@pytest.mark.parametrize("seed", [3, 13])
 def test_seed_replays_the_same_run(loop: Loop, seed: int) -> None:
     """The second run of a seed meets the same faults, fails at the same verbs and ends in the same state."""
     first = loop.run(seed)
