@@ -42,18 +42,23 @@ def periods(year: PlayedYear) -> list[Period]:
 
 
 def summary(year: PlayedYear) -> str:
-    """What the rule finds more or less than the models that served in the first of `periods`, and at which cost."""
+    """What the rule finds more or less than the models that served, and than the first model, and at which cost.
+
+    In the first of `periods`.
+    """
     period = periods(year)[0]
     found = dict(period.ways)
-    served, rule = (found[SIDE_NAMES[side]] for side in ("with_retraining", "rule"))
+    served, first, rule = (found[SIDE_NAMES[side]] for side in ("with_retraining", "without_retraining", "rule"))
     caught = [each.confusion.true_positives for each in (served, rule)]
     false = [each.confusion.false_positives for each in (served, rule)]
+    added = caught[1] - first.confusion.true_positives, false[1] - first.confusion.false_positives
     return (
         f"In {period.title[:1].lower()}{period.title[1:]}, the models that served found {caught[0]:,} of "
         f"{served.confusion.positives:,} frauds with {false[0]:,} false alarms, and the {SIDE_NAMES['rule']} "
         f"{caught[1]:,} with {false[1]:,}. The rule found {_more(caught[1] - caught[0])} frauds and "
         f"{_more(rule.value_detected - served.value_detected, 'less')} in amount, and raised "
-        f"{_more(false[1] - false[0])} false alarms."
+        f"{_more(false[1] - false[0])} false alarms. The rule and the first model together "
+        f"raised {_more(added[1])} false alarms than the first model alone, and found {_more(added[0])} frauds."
     )
 
 
