@@ -21,6 +21,8 @@ class Now:
     sentences: tuple[str, ...]
     actions: tuple[str, ...]
     """What a person has to do, a sentence each; if nothing that was read asks for it, that."""
+    to_judge: str
+    """What no rule decides and a person has to judge; empty if there is nothing."""
     limits: tuple[str, ...]
     """What the figures are judged by, a sentence each."""
     idle: bool
@@ -68,6 +70,7 @@ def now(site: Site) -> Now:
     actions = tuple(_actions(site, urgency))
     return Now(
         actions=actions or (_idle(site),),
+        to_judge=_to_judge(site),
         limits=limits.sentences(site),
         idle=not actions,
         checked=site.serving_check is not None,
@@ -172,8 +175,18 @@ def _idle(site: Site) -> str:
     checks = "Git, registry and drift checks" if site.checks else "Git and registry"
     unread = ", as far as they could be read" if site.missing or site.alarms is None else ""
     return (
-        f"Nothing in {checks} asks for action{unread}. Open pull requests, issues and failed workflow runs on GitHub "
-        "are not read here."
+        f"No action is due by the rules for {checks}{unread}. Open pull requests, issues and failed "
+        "workflow runs on GitHub are not read here."
+    )
+
+
+def _to_judge(site: Site) -> str:
+    """That the alerts exceed the alert budget beyond chance: no rule acts on it."""
+    if not serving_facts.is_over_budget(site):
+        return ""
+    return (
+        "For a person to judge: the interval of the share of alerts lies above the alert budget (see Alerts). No rule "
+        "acts on that by itself."
     )
 
 

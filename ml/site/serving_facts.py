@@ -16,6 +16,7 @@ from ml.site.values import DriftState, Site
 
 _INPUTS = ("data", "prediction")
 _DAY = timedelta(days=1)
+_OVER = "Over"
 
 
 def no_check(site: Site) -> str:
@@ -86,10 +87,15 @@ def budget(site: Site) -> str:
     rate = metrics.rate(found.alerts, found.decided, "")
     assert rate.low is not None and rate.high is not None  # noqa: S101 - defined, because there are rows
     interval = f"{wording.percent(rate.low)[:-2]} to {wording.percent(rate.high)}"
-    place = "Over" if rate.low > share else "Within" if rate.high < share else "About"
+    place = _OVER if rate.low > share else "Within" if rate.high < share else "About"
     traffic = found.transactions_a_day if found.alerts_a_day is not None else None
     day = f", {wording.rate(share * traffic)} alerts a day" if traffic is not None else ""
     return f"{place} the alert budget of {wording.percent(share)}{day} (interval {interval})."
+
+
+def is_over_budget(site: Site) -> bool:
+    """Whether the whole interval of the share of alerts lies above the alert budget; False if that is not known."""
+    return budget(site).startswith(_OVER)
 
 
 def labels(site: Site) -> str:
@@ -106,7 +112,11 @@ def labels(site: Site) -> str:
     limits = site.drift_rules.labels
     coverage = f"{100 * limits.min_coverage:.0f} %"
     rule = f"a day needs labels of {coverage} of its rows and an age of {limits.min_age_days:g} days"
-    return f"{days}: concept drift of {model} has not been tested yet in this window; {rule}.{_expected(site, found)}"
+    untested = (
+        f"the test for concept drift of {model} on mature labels has not been done yet in this window (the daily "
+        "concept test does not wait for them; each run of drift.yml has its result in its summary)"
+    )
+    return f"{days}: {untested}; {rule}.{_expected(site, found)}"
 
 
 def _expected(site: Site, found: DriftState) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ml.site import model_card, overview, pages
-from ml.site.values import AlarmState
+from ml.site.values import AlarmState, Evidence
 from tests.harness.aws.deployments import finished
+from tests.report.evaluations import evaluation
 from tests.site.sites import at, check, period, site
 
 
@@ -55,13 +56,15 @@ def test_first_page_says_what_a_person_has_to_do() -> None:
     now = overview.now(site(**calm))
     assert now.idle
     assert now.actions == (
-        "Nothing in Git, registry and drift checks asks for action. Open pull requests, issues and failed workflow "
-        "runs on GitHub are not read here.",
+        "No action is due by the rules for Git, registry and drift checks. Open pull requests, issues and failed "
+        "workflow runs on GitHub are not read here.",
     )
     unread = overview.now(site(**(calm | {"alarms": None}))).actions[0]
-    assert unread.startswith("Nothing in Git, registry and drift checks asks for action, as far as they could be read.")
+    assert unread.startswith(
+        "No action is due by the rules for Git, registry and drift checks, as far as they could be read."
+    )
     unchecked = overview.now(site(**calm, checks=())).actions[0]
-    assert unchecked.startswith("Nothing in Git and registry asks for action. ")
+    assert unchecked.startswith("No action is due by the rules for Git and registry. ")
     drifted = overview.now(site(**(calm | {"checks": (check(5, 1, {}, fired=("concept",)),)})))
     assert drifted.actions == ("Look at the latest drift check: concept.",)
     failed = period(2, at(4), None, deployments=(finished(2, "2026-04-01T07:00:00Z", status="failed", reason="No."),))
@@ -72,7 +75,34 @@ def test_first_page_says_what_a_person_has_to_do() -> None:
         "What there is to do is not known without the account.",
     )
     page = pages.render(site(**calm), pages.Addresses.of_repository(None))["index.html"]
-    assert "<dt>To do</dt><dd>Nothing in Git, registry and drift checks asks for action" in page
+    assert "<dt>To do</dt><dd>No action is due by the rules for Git, registry and drift checks" in page
+
+
+def test_alerts_beyond_the_budget_are_for_a_person_to_judge() -> None:
+    """No rule acts on them, so the page names them where it says that no action is due."""
+    evidence = {
+        1: Evidence(evaluation=evaluation() | {"alert_budget": 0.01}, calibration=None, picture=None, missing=())
+    }
+    calm: dict[str, Any] = {"disagreements": (), "alarms": (), "requests": (), "missing": (), "evidence": evidence}
+    over = site(**calm, checks=(check(5, 1, {}, decided=12_264, alerts=160),))
+    now = overview.now(over)
+    assert now.idle
+    assert now.budget.startswith("Over the alert budget of 1 %")
+    assert now.to_judge.startswith(
+        "For a person to judge: the interval of the share of alerts lies above the alert budget"
+    )
+    page = pages.render(over, pages.Addresses.of_repository(None))["index.html"]
+    assert f"not read here.<p>{now.to_judge}</p></dd>" in page
+    about = site(**calm, checks=(check(5, 1, {}, decided=12_264, alerts=120),))
+    assert overview.now(about).to_judge == ""
+    assert "For a person to judge" not in pages.render(about, pages.Addresses.of_repository(None))["index.html"]
+    assert overview.now(site(**calm, checks=())).to_judge == ""
+
+
+def test_models_must_not_be_compared_by_their_lines() -> None:
+    """Each was measured on test rows of its own."""
+    page = pages.render(site(), pages.Addresses.of_repository(None))["index.html"]
+    assert "figures are of its own test rows, which are not those of the others: do not compare them" in page
 
 
 def test_rows_that_no_check_has_filled_yet_are_one() -> None:

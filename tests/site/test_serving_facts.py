@@ -116,9 +116,11 @@ def test_immature_labels_say_when_they_are_expected() -> None:
     again = check(4, 1, {}, concept_tested=True, evaluated=at(6, 1))
     now = check(5, 1, {}, label_days=16)
     assert serving_facts.labels(site(checks=(soon, again, now))) == (
-        "0 of 16 days are mature: concept drift of model 0001 has not been tested yet in this window; a day needs "
-        "labels of 98 % of its rows and an age of 7 days. Of all windows so far, the labels of 1 to 31 March 2026 were "
-        "mature the soonest, 20 days after its last day; as soon as that, these are expected about 20 June 2026."
+        "0 of 16 days are mature: the test for concept drift of model 0001 on mature labels has not been done yet in "
+        "this window (the daily concept test does not wait for them; each run of drift.yml has its result in its "
+        "summary); a day needs labels of 98 % of its rows and an age of 7 days. Of all windows so far, the labels of 1 "
+        "to 31 March 2026 were mature the soonest, 20 days after its last day; as soon as that, these are expected "
+        "about 20 June 2026."
     )
     late = serving_facts.labels(site(checks=(soon, now), built=at(7)))
     assert late.endswith("were expected about 20 June 2026. They are late: see `fraudops labels status`.")
