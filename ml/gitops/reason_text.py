@@ -21,7 +21,8 @@ _UNCHANGED: Mapping[config.RunKind, str] = {
 }
 FITTED_DAYS = (
     "“Fitted on” counts the days from the onset to the last row that the part for new patterns was fitted on; the "
-    "labelled rows after it have tested that part. Another adaptation is due at twice as many days."
+    "labelled rows after it have tested that part. Another adaptation is due when three times these days have passed "
+    "since the onset: what it is fitted on is then twice as long."
 )
 """What the days in the reason of another adaptation are of."""
 _SINCE = re.compile(r"\bsince \d{4}-\d{2}-\d{2}\b")

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from ml import config
+from ml.drift import repeated_adaptation
 from ml.gitops import reason_text
 from ml.gitops.settings_changes import Change
 from tests.gitops.test_approval_text import REQUEST, request
@@ -90,3 +91,5 @@ def test_days_and_dates_in_reasons_are_explained() -> None:
     assert [text.split(" ")[:3] for text in both] == [["A", "day", "after"], ["“Fitted", "on”", "counts"]]
     assert reason_text.explanations([alarm]) == both[:1]
     assert reason_text.explanations(["V3 moved by 0.4 sd"]) == []
+    assert repeated_adaptation.LENGTHS[0] == 3
+    assert "due when three times these days have passed since the onset" in both[1]
