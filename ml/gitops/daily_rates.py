@@ -2,7 +2,7 @@
 
 A rate per day is the share of the test rows times the labelled rows of a day. Rows without a label are not counted,
 although a served model decides on them too: an evaluation says how many the training window has, but neither on which
-days they are nor how long an open window is. Whoever shows a rate says so (`counted`). Part of a day misleads,
+days they are nor how long an open window is. Pages that show a rate say so (`counted`). Part of a day misleads,
 because the daytime has most of the transactions: if the test rows span less than two days, the rows of a day come from
 all parts of the data; if those span less than a day, there is no rate.
 """
@@ -20,9 +20,7 @@ _MIN_TEST_DAYS = 2.0
 def days(evaluation: Mapping[str, Any]) -> float | None:
     """The number of days whose labelled rows are as many as the test rows; None if it is not known."""
     windows = evaluation.get("windows")
-    if (
-        windows is None
-    ):  # what a job hands over of a gate failure: the span of its test rows, as below, and no other part
+    if windows is None:  # a job hands over the span of a failed model's test rows, as below, and no other part
         handed = float(evaluation["budget"]["days"])
         return handed if handed >= _MIN_TEST_DAYS else None
     span = _span([windows["test"]])

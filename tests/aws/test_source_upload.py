@@ -174,8 +174,10 @@ def test_code_is_uploaded_once_under_its_digest(bucket: str, tmp_path: Path) -> 
     assert source_upload.upload_code(files | {"run.sh": b"exec false\n"}, bucket) != uri
     stored = session.client("s3").get_object(Bucket=bucket, Key=uri.removeprefix("s3://lake/"))["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(stored)) as tar:
-        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr] # all are files
+        members = {member.name: tar.extractfile(member) for member in tar}
+        found = {name: member.read() for name, member in members.items() if member is not None}
     assert found == files
+    assert sorted(members) == sorted(files)
 
 
 def test_settings_are_uploaded_under_their_digest(bucket: str) -> None:

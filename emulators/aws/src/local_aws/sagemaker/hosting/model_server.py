@@ -212,7 +212,7 @@ class _ModelServer(uvicorn.Server):  # type: ignore[misc] # mypy skips uvicorn, 
         woken = asyncio.Event()
         self._wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, woken.set)
         while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # no signal came: the next tick is due
                 await asyncio.wait_for(woken.wait(), _TICK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
