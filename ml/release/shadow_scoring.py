@@ -3,7 +3,7 @@
 Each answer is stored before the run ends, so a run that was cut off goes on with the requests that have none. Requests
 that the model answered with a 5xx status are sent again at the end of the run, and by the next run. If that is most of
 them, the next run alone sends them again: a model that is down or answers none in time would cost each run the waiting
-of every request twice, and what ails it does not pass within the run.
+of every request twice, and its cause does not pass within a run.
 """
 
 from __future__ import annotations
