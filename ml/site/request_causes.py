@@ -79,7 +79,7 @@ def raised(item: Request, suppressed: Sequence[SuppressedRequest] | None) -> str
 
 
 def answers(item: Request, suppressed: SuppressedRequest) -> bool:
-    """Whether a request came of what had been suppressed: raised by the same, and found so shortly before.
+    """Whether a request is of what had been suppressed: raised by the same, and found so shortly before.
 
     Earlier versions did not store what had raised a suppressed request; then its cause decides.
     """
